@@ -1,0 +1,1 @@
+//! The Kafka broker's decisions, without I/O.

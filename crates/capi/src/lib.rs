@@ -1,0 +1,1 @@
+//! librdkafka's C ABI on Felice's client.

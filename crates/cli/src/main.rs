@@ -1,0 +1,2 @@
+//! Felice's one tool.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The Kafka client's decisions, without I/O.

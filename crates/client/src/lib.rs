@@ -1,0 +1,1 @@
+//! An async client for Apache Kafka: complete, fast, and pleasant to use.

@@ -1,0 +1,1 @@
+//! Apache Kafka and foreign clients as judges of Felice.

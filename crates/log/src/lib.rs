@@ -1,0 +1,1 @@
+//! One Kafka partition on disk, in Apache Kafka's own file format.

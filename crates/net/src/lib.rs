@@ -1,0 +1,1 @@
+//! Sockets and TLS under Felice's client and broker.

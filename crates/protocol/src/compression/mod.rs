@@ -1,0 +1,1 @@
+//! Gzip, snappy, lz4 and zstd.

@@ -1,0 +1,2 @@
+//! Felice's own chores.
+fn main() {}
