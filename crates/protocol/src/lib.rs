@@ -9,6 +9,7 @@
 
 pub mod compression;
 pub mod error_code;
+pub mod messages;
 pub mod primitives;
 pub mod records;
 pub mod time;

@@ -256,6 +256,15 @@ impl Encoder {
         self.nullable_array(flexible, Some(elements), element)
     }
 
+    /// Writes how many tagged fields follow.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`].
+    pub fn tag_count(&mut self, count: usize) -> Result<(), EncodeError> {
+        self.unsigned_varint(u32::try_from(count).map_err(|_| EncodeError::TooLong(count))?);
+        Ok(())
+    }
+
     /// Writes one tagged field: tag, size, then what `content` writes.
     ///
     /// # Errors
