@@ -1,2 +1,56 @@
-//! Felice's own chores.
-fn main() {}
+//! Felice's own chores. One entry point, no second tool: everything that CI does is a subcommand here.
+
+use std::process::ExitCode;
+
+mod bench;
+mod capi_install;
+mod ci;
+mod codegen;
+mod deny;
+mod fuzz;
+mod metadata;
+mod oracle;
+mod run;
+mod tidy;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  codegen [--check]           generate the message code from Kafka's schemas (or check that it is current)
+  oracle [--check]            record the golden bytes of every message from Apache Kafka's own classes
+  tidy                        crate edges, file headers and sizes, lints, what may stand in tracked text
+  deny                        licences, banned and doubled crates
+  fuzz [--seconds N] [TARGET] run every fuzz target (or one) for a short while
+  ci [--full]                 everything that must hold before a commit
+  capi-install --prefix DIR   build librdkafka.so.1 and install it with headers and pkg-config file
+  bench [ARGS]                the benchmarks of benches/
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.split_first() {
+        Some((&"codegen", [])) => codegen::run(false),
+        Some((&"codegen", ["--check"])) => codegen::run(true),
+        Some((&"oracle", [])) => oracle::run(false),
+        Some((&"oracle", ["--check"])) => oracle::run(true),
+        Some((&"tidy", [])) => tidy::run(),
+        Some((&"deny", [])) => deny::run(),
+        Some((&"fuzz", rest)) => fuzz::run(rest),
+        Some((&"ci", [])) => ci::run(false),
+        Some((&"ci", ["--full"])) => ci::run(true),
+        Some((&"capi-install", ["--prefix", prefix])) => capi_install::run(prefix.as_ref()),
+        Some((&"bench", rest)) => bench::run(rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
