@@ -1,1 +1,38 @@
 //! Sockets and TLS under Felice's client and broker.
+//!
+//! This crate opens connections, accepts them, and moves frames over them. What the frames mean is `felice_protocol`'s matter; when to connect
+//! again is the client core's.
+//!
+//! - [`connect()`] and [`ConnectOptions`]: a name becomes a [`Stream`]; a [`ConnectError`] keeps every attempt and says what to do
+//! - [`Security`], [`TlsConfig`]: whom to trust and who we are
+//! - [`FrameReader`], [`FrameWriter`]: length-prefixed frames, shared and never copied again
+//! - [`Listener`], [`ServerTls`]: the other side
+//! - [`Connector`]: where sockets come from, for a host that brings its own
+//!
+//! Every write of a TCP socket goes through one function (`tcp::send`), which asks the system not to raise SIGPIPE: a C program that loads Felice
+//! as a library would die of it.
+
+mod address;
+mod connect;
+mod connect_error;
+mod connector;
+mod frame_reader;
+mod frame_writer;
+pub mod hint;
+mod listener;
+mod server_tls;
+mod stream;
+mod tcp;
+mod tls;
+
+pub use address::{AddressError, HostPort};
+pub use connect::{ConnectOptions, connect};
+pub use connect_error::{Attempt, Cause, ConnectError, ConnectErrorKind, Phase};
+pub use connector::{BoxFuture, Connector, SocketOptions, TcpConnector};
+pub use frame_reader::{DEFAULT_MAX_FRAME, FrameError, FrameReader};
+pub use frame_writer::{FrameWriter, write_frames};
+pub use listener::{Incoming, Listener};
+pub use server_tls::{ClientAuth, ServerTls};
+pub use stream::{Io, ReadHalf, Stream, Transport, WriteHalf};
+pub use tcp::{Tcp, TcpReader, TcpWriter};
+pub use tls::{Security, TlsConfig, TlsConfigBuilder, TlsConfigError};

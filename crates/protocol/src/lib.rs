@@ -12,4 +12,5 @@ pub mod error_code;
 pub mod messages;
 pub mod primitives;
 pub mod records;
+pub mod sasl;
 pub mod time;
