@@ -16,7 +16,9 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) fn run(check: bool) -> Result<()> {
     let Some(libs) = kafka_libs() else {
         if check {
-            println!("SKIP codegen check: Kafka 4.3.1's jars are not here (FELICE_KAFKA_LIBS, or `cargo xtask oracle` fetches them)");
+            println!(
+                "SKIP codegen check: Kafka 4.3.1's jars are not here (FELICE_KAFKA_LIBS, or `cargo xtask oracle` fetches them)"
+            );
             return Ok(());
         }
         bail!("Kafka 4.3.1's jars are not here: set FELICE_KAFKA_LIBS to their folder");

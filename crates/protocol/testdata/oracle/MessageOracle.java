@@ -43,7 +43,8 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
  */
 public class MessageOracle {
     static final String[] JARS = {
-        "kafka-clients", "kafka-group-coordinator", "kafka-transaction-coordinator", "kafka-share-coordinator", "kafka-metadata", "kafka-storage",
+        "kafka-clients", "kafka-group-coordinator", "kafka-transaction-coordinator", "kafka-share-coordinator", "kafka-metadata", "kafka-raft",
+        "kafka-storage",
     };
     static final String[] CASES = {"defaults", "filled", "empties", "extremes", "mixed1", "mixed2", "mixed3", "mixed4"};
 
@@ -81,7 +82,7 @@ public class MessageOracle {
         try (JarFile file = new JarFile(jar.toFile())) {
             file.stream().map(entry -> entry.getName())
                 .filter(name -> name.endsWith(".class") && !name.contains("$"))
-                .filter(name -> name.contains("/message/") || name.contains("/generated/") || name.contains("/metadata/"))
+                .filter(name -> List.of("/message/", "/generated/", "/metadata/", "/raft/").stream().anyMatch(name::contains))
                 .forEach(name -> names.add(name.substring(0, name.length() - 6).replace('/', '.')));
         }
         List<Class<? extends Message>> types = new ArrayList<>();

@@ -69,7 +69,7 @@ impl ConsumerGroupCurrentMemberAssignmentValue {
 }
 
 /// `TopicPartitions` in Kafka's `ConsumerGroupCurrentMemberAssignmentValue`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TopicPartitions {
     /// Kafka's `TopicId`: uuid, versions 0+.
     pub topic_id: Uuid,
@@ -81,11 +81,22 @@ pub struct TopicPartitions {
     pub unknown_tagged_fields: Vec<RawTaggedField>,
 }
 
+impl Default for TopicPartitions {
+    fn default() -> Self {
+        Self {
+            topic_id: Uuid::ZERO,
+            partitions: Vec::new(),
+            assignment_epochs: Some(Vec::new()),
+            unknown_tagged_fields: Vec::new(),
+        }
+    }
+}
+
 impl TopicPartitions {
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
-        let mut assignment_epochs = None;
+        let mut assignment_epochs = Some(Vec::new());
         let unknown_tagged_fields = d.tagged_fields(|tag, d| match tag {
             0 => {
                 assignment_epochs = d.nullable_array(true, Decoder::i32).map_err(|e| e.in_field("AssignmentEpochs"))?;
@@ -103,11 +114,11 @@ impl TopicPartitions {
             Ok(())
         })?;
         let mut known = 0;
-        if self.assignment_epochs.is_some() {
+        if self.assignment_epochs.as_ref().is_none_or(|v| !v.is_empty()) {
             known += 1;
         }
         e.tag_count(known + self.unknown_tagged_fields.len())?;
-        if self.assignment_epochs.is_some() {
+        if self.assignment_epochs.as_ref().is_none_or(|v| !v.is_empty()) {
             e.tagged_field(0, |e| {
                 e.nullable_array(true, self.assignment_epochs.as_deref(), |e, v| {
                     e.i32(*v);

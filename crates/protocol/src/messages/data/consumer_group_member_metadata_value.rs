@@ -41,7 +41,7 @@ impl Default for ConsumerGroupMemberMetadataValue {
             subscribed_topic_regex: Some(ByteStr::default()),
             rebalance_timeout_ms: -1,
             server_assignor: Some(ByteStr::default()),
-            classic_member_metadata: None,
+            classic_member_metadata: Some(Default::default()),
             unknown_tagged_fields: Vec::new(),
         }
     }
@@ -62,12 +62,15 @@ impl Message for ConsumerGroupMemberMetadataValue {
         let subscribed_topic_regex = d.nullable_string(true).map_err(|e| e.in_field("SubscribedTopicRegex"))?;
         let rebalance_timeout_ms = d.i32().map_err(|e| e.in_field("RebalanceTimeoutMs"))?;
         let server_assignor = d.nullable_string(true).map_err(|e| e.in_field("ServerAssignor"))?;
-        let mut classic_member_metadata = None;
+        let mut classic_member_metadata = Some(Default::default());
         let unknown_tagged_fields = d.tagged_fields(|tag, d| match tag {
             0 => {
-                classic_member_metadata = d
-                    .nullable_struct(|d| ClassicMemberMetadata::decode(d, version))
-                    .map_err(|e| e.in_field("ClassicMemberMetadata"))?;
+                classic_member_metadata = match d.unsigned_varint() {
+                    Ok(0) => Ok(None),
+                    Ok(_) => ClassicMemberMetadata::decode(d, version).map(Some),
+                    Err(e) => Err(e),
+                }
+                .map_err(|e| e.in_field("ClassicMemberMetadata"))?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -99,16 +102,16 @@ impl Message for ConsumerGroupMemberMetadataValue {
         e.i32(self.rebalance_timeout_ms);
         e.nullable_string(true, self.server_assignor.as_deref())?;
         let mut known = 0;
-        if self.classic_member_metadata.is_some() {
+        if self.classic_member_metadata != Some(Default::default()) {
             known += 1;
         }
         e.tag_count(known + self.unknown_tagged_fields.len())?;
-        if self.classic_member_metadata.is_some() {
+        if self.classic_member_metadata != Some(Default::default()) {
             e.tagged_field(0, |e| {
                 match &self.classic_member_metadata {
-                    None => e.i8(-1),
+                    None => e.unsigned_varint(0),
                     Some(v) => {
-                        e.i8(1);
+                        e.unsigned_varint(1);
                         v.encode(e, version)?;
                     }
                 }

@@ -25,10 +25,10 @@ impl Message for ConsumerGroupRegularExpressionValue {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("Topics"))?;
-        let version = d.i64().map_err(|e| e.in_field("Version"))?;
+        let its_version = d.i64().map_err(|e| e.in_field("Version"))?;
         let timestamp = d.i64().map_err(|e| e.in_field("Timestamp"))?;
         let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
-        Ok(Self { topics, version, timestamp, unknown_tagged_fields })
+        Ok(Self { topics, version: its_version, timestamp, unknown_tagged_fields })
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

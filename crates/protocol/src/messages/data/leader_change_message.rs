@@ -26,12 +26,12 @@ impl Message for LeaderChangeMessage {
         if !((0..=1).contains(&version)) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
-        let version = d.i16().map_err(|e| e.in_field("Version"))?;
+        let its_version = d.i16().map_err(|e| e.in_field("Version"))?;
         let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
         let voters = d.vec(true, |d| Voter::decode(d, version)).map_err(|e| e.in_field("Voters"))?;
         let granting_voters = d.vec(true, |d| Voter::decode(d, version)).map_err(|e| e.in_field("GrantingVoters"))?;
         let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
-        Ok(Self { version, leader_id, voters, granting_voters, unknown_tagged_fields })
+        Ok(Self { version: its_version, leader_id, voters, granting_voters, unknown_tagged_fields })
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

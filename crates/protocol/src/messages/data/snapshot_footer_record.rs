@@ -20,9 +20,9 @@ impl Message for SnapshotFooterRecord {
         if !(version == 0) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
-        let version = d.i16().map_err(|e| e.in_field("Version"))?;
+        let its_version = d.i16().map_err(|e| e.in_field("Version"))?;
         let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
-        Ok(Self { version, unknown_tagged_fields })
+        Ok(Self { version: its_version, unknown_tagged_fields })
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {

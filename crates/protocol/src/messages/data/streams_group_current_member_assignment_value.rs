@@ -89,7 +89,7 @@ impl StreamsGroupCurrentMemberAssignmentValue {
 }
 
 /// `TaskIds` in Kafka's `StreamsGroupCurrentMemberAssignmentValue`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskIds {
     /// Kafka's `SubtopologyId`: string, versions 0+.
     pub subtopology_id: ByteStr,
@@ -101,11 +101,22 @@ pub struct TaskIds {
     pub unknown_tagged_fields: Vec<RawTaggedField>,
 }
 
+impl Default for TaskIds {
+    fn default() -> Self {
+        Self {
+            subtopology_id: ByteStr::default(),
+            partitions: Vec::new(),
+            assignment_epochs: Some(Vec::new()),
+            unknown_tagged_fields: Vec::new(),
+        }
+    }
+}
+
 impl TaskIds {
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
-        let mut assignment_epochs = None;
+        let mut assignment_epochs = Some(Vec::new());
         let unknown_tagged_fields = d.tagged_fields(|tag, d| match tag {
             0 => {
                 assignment_epochs = d.nullable_array(true, Decoder::i32).map_err(|e| e.in_field("AssignmentEpochs"))?;
@@ -123,11 +134,11 @@ impl TaskIds {
             Ok(())
         })?;
         let mut known = 0;
-        if self.assignment_epochs.is_some() {
+        if self.assignment_epochs.as_ref().is_none_or(|v| !v.is_empty()) {
             known += 1;
         }
         e.tag_count(known + self.unknown_tagged_fields.len())?;
-        if self.assignment_epochs.is_some() {
+        if self.assignment_epochs.as_ref().is_none_or(|v| !v.is_empty()) {
             e.tagged_field(0, |e| {
                 e.nullable_array(true, self.assignment_epochs.as_deref(), |e, v| {
                     e.i32(*v);

@@ -25,7 +25,7 @@ impl Default for StreamsGroupMetadataValue {
             epoch: 0,
             metadata_hash: 0,
             validated_topology_epoch: -1,
-            last_assignment_configs: None,
+            last_assignment_configs: Some(Vec::new()),
             unknown_tagged_fields: Vec::new(),
         }
     }
@@ -41,7 +41,7 @@ impl Message for StreamsGroupMetadataValue {
         let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
         let metadata_hash = d.i64().map_err(|e| e.in_field("MetadataHash"))?;
         let mut validated_topology_epoch = -1;
-        let mut last_assignment_configs = None;
+        let mut last_assignment_configs = Some(Vec::new());
         let unknown_tagged_fields = d.tagged_fields(|tag, d| match tag {
             0 => {
                 validated_topology_epoch = d.i32().map_err(|e| e.in_field("ValidatedTopologyEpoch"))?;
@@ -68,7 +68,7 @@ impl Message for StreamsGroupMetadataValue {
         if self.validated_topology_epoch != -1 {
             known += 1;
         }
-        if self.last_assignment_configs.is_some() {
+        if self.last_assignment_configs.as_ref().is_none_or(|v| !v.is_empty()) {
             known += 1;
         }
         e.tag_count(known + self.unknown_tagged_fields.len())?;
@@ -78,7 +78,7 @@ impl Message for StreamsGroupMetadataValue {
                 Ok(())
             })?;
         }
-        if self.last_assignment_configs.is_some() {
+        if self.last_assignment_configs.as_ref().is_none_or(|v| !v.is_empty()) {
             e.tagged_field(1, |e| {
                 e.nullable_array(true, self.last_assignment_configs.as_deref(), |e, v| v.encode(e, version))?;
                 Ok(())

@@ -22,10 +22,10 @@ impl Message for VotersRecord {
         if !(version == 0) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
-        let version = d.i16().map_err(|e| e.in_field("Version"))?;
+        let its_version = d.i16().map_err(|e| e.in_field("Version"))?;
         let voters = d.vec(true, |d| Voter::decode(d, version)).map_err(|e| e.in_field("Voters"))?;
         let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
-        Ok(Self { version, voters, unknown_tagged_fields })
+        Ok(Self { version: its_version, voters, unknown_tagged_fields })
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
