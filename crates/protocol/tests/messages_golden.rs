@@ -55,7 +55,11 @@ fn every_message_of_apache_kafka_comes_back_as_the_same_bytes() {
             if result.as_deref() != Ok(&case.bytes[..]) {
                 failures.push(format!(
                     "{} v{} {}\n  Kafka {:02x?}\n  ours  {:02x?}",
-                    entry.name, case.version, case.name, &case.bytes[..], result
+                    entry.name,
+                    case.version,
+                    case.name,
+                    &case.bytes[..],
+                    result
                 ));
             }
         }
@@ -113,7 +117,14 @@ fn a_byte_changed_is_never_a_panic_and_what_can_be_read_can_be_written() {
                     // An alien byte may well be another spelling of a value, so the bytes may differ; what was written then stands.
                     if let Ok(once) = recode(entry, case.version, &Bytes::from(bytes)) {
                         let again = recode(entry, case.version, &Bytes::from(once.clone()));
-                        assert_eq!(again, Ok(once), "{} v{} {} byte {at} = {value:#x}", entry.name, case.version, case.name);
+                        assert_eq!(
+                            again,
+                            Ok(once),
+                            "{} v{} {} byte {at} = {value:#x}",
+                            entry.name,
+                            case.version,
+                            case.name
+                        );
                     }
                 }
             }
