@@ -1,0 +1,60 @@
+//! The properties of a topic that its logs follow.
+
+use std::time::Duration;
+
+/// The properties of a topic that its logs follow, with Kafka's defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment that would grow beyond is closed first.
+    pub segment_bytes: u32,
+    /// `segment.ms`: a segment this much older than the batch to append is closed first.
+    pub segment_max_age: Duration,
+    /// What is taken off `segment.ms` for this log, so that not all roll at once (`segment.jitter.ms` bounds it).
+    pub segment_jitter: Duration,
+    /// `segment.index.bytes`: a segment with a longer index is closed.
+    pub segment_index_bytes: u32,
+    /// `index.interval.bytes`: bytes between two index entries.
+    pub index_interval_bytes: u32,
+    /// `retention.ms`; `None` keeps for ever.
+    pub retention: Option<Duration>,
+    /// `retention.bytes`; `None` keeps all.
+    pub retention_bytes: Option<u64>,
+    /// Whether `cleanup.policy` has `delete`: without, age and size delete nothing.
+    pub delete: bool,
+    /// `message.timestamp.type`.
+    pub timestamp_type: TimestampType,
+    /// `producer.id.expiration.ms` (a property of the broker).
+    pub producer_id_expiration: Duration,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            segment_bytes: 1_073_741_824,
+            segment_max_age: 7 * DAY,
+            segment_jitter: Duration::ZERO,
+            segment_index_bytes: 10_485_760,
+            index_interval_bytes: 4096,
+            retention: Some(7 * DAY),
+            retention_bytes: None,
+            delete: true,
+            timestamp_type: TimestampType::CreateTime,
+            producer_id_expiration: DAY,
+        }
+    }
+}
+
+/// Whose clock stamps records: `message.timestamp.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimestampType {
+    /// The producer's.
+    #[default]
+    CreateTime,
+    /// The broker's, at the append.
+    LogAppendTime,
+}
+
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,287 @@
+//! Opening a log: after a clean stop quickly, after any other by reading what may not be durable. In Java: `LogLoader`.
+//!
+//! Whatever bytes lie in the directory, opening does not panic; what cannot be batches is cut off.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use felice_protocol::time::Now;
+
+use crate::config::{LogConfig, millis};
+use crate::disk::Disk;
+use crate::error::LogError;
+use crate::leader_epochs::LeaderEpochs;
+use crate::log::Log;
+use crate::producer_snapshot;
+use crate::producer_state::ProducerState;
+use crate::segment::{self, Scan, Segment, file_name, parse_file_name};
+
+/// What a broker's checkpoints say of a log that is to be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryHint {
+    /// From `recovery-point-offset-checkpoint`: what is in front was durable.
+    pub recovery_point: i64,
+    /// From `log-start-offset-checkpoint`, 0 where it is not in there.
+    pub log_start_offset: i64,
+    /// Whether the log was [closed](Log::close).
+    pub clean_shutdown: bool,
+}
+
+impl Log {
+    /// Opens the log in a directory, which is made where it does not exist.
+    ///
+    /// Without a clean stop, segments from the recovery point on are read whole: the first batch that is bad and all behind it are cut off,
+    /// indexes are made anew, and the producers' state is read from the newest snapshot and the batches behind it.
+    ///
+    /// # Errors
+    /// What the disk says. Bad bytes are no error.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        config: LogConfig,
+        recovery: RecoveryHint,
+        now: Now,
+    ) -> Result<Self, LogError> {
+        disk.create_dir_all(&dir).map_err(LogError::io("create", &dir))?;
+        let epochs = LeaderEpochs::open(Arc::clone(&disk), &dir);
+        let mut log = Self {
+            disk,
+            dir,
+            config,
+            segments: BTreeMap::new(),
+            log_start_offset: 0,
+            log_end_offset: 0,
+            recovery_point: 0,
+            producers: ProducerState::default(),
+            epochs,
+            offline: None,
+            dir_dirty: !recovery.clean_shutdown,
+            unsynced_files: Vec::new(),
+            truncations: 0,
+        };
+        log.load_segments(now)?;
+        let recovered_from = log.recover_segments(&recovery)?;
+        let first = log.segments.keys().next().copied();
+        let start = recovery.log_start_offset.max(first.unwrap_or(0)).max(0);
+        if first.is_none() || start > log.log_end_offset {
+            log.restart_inner(start, now)?;
+        }
+        log.log_start_offset = start;
+        let trusted = if recovery.clean_shutdown { i64::MAX } else { recovery.recovery_point.max(0) };
+        log.recovery_point = trusted.min(log.log_end_offset);
+        log.tidy_epochs()?;
+        log.reload_producer_state(now, recovered_from)?;
+        if recovered_from.is_some() {
+            // A snapshot or segment that was taken away must not come back with the next crash.
+            log.disk.sync_dir(&log.dir).map_err(LogError::io("sync", &log.dir))?;
+        }
+        Ok(log)
+    }
+
+    /// Takes away what an interrupted deletion or cleaning left, finishes swaps, and opens every segment.
+    fn load_segments(&mut self, now: Now) -> Result<(), LogError> {
+        let names = self.disk.list(&self.dir).map_err(LogError::io("list", &self.dir))?;
+        let mut swaps = Vec::new();
+        for name in &names {
+            let path = self.dir.join(name);
+            if name.ends_with(".cleaned") || name.ends_with(".deleted") || name.ends_with(".tmp") {
+                self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                self.dir_dirty = true;
+            } else if let Some(name) = name.strip_suffix(".swap") {
+                swaps.push(name);
+            }
+        }
+        let mut bases: BTreeSet<i64> = (names.iter().filter_map(|name| parse_file_name(name)))
+            .filter(|(_, suffix)| *suffix == "log")
+            .map(|(base_offset, _)| base_offset)
+            .collect();
+        self.finish_swaps(&swaps, &mut bases, now)?;
+        for name in &names {
+            if let Some((base_offset, "index" | "timeindex" | "txnindex")) = parse_file_name(name)
+                && !bases.contains(&base_offset)
+            {
+                let path = self.dir.join(name);
+                self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                self.dir_dirty = true;
+            }
+        }
+        for base_offset in bases {
+            let segment = Segment::open(&self.disk, &self.dir, base_offset, now.wall_millis)?;
+            self.segments.insert(base_offset, segment);
+        }
+        // An empty segment in front of another is what a roll left that failed half way.
+        let last = self.segments.keys().next_back().copied();
+        let empty = |(base, segment): (&i64, &Segment)| (segment.size == 0 && Some(*base) != last).then_some(*base);
+        let empty: Vec<i64> = self.segments.iter().filter_map(empty).collect();
+        empty.into_iter().try_for_each(|base_offset| self.remove_segment(base_offset))
+    }
+
+    /// A `.swap` is a cleaned segment, whole and synced, about to replace those whose offsets it spans.
+    fn finish_swaps(&mut self, swaps: &[&str], bases: &mut BTreeSet<i64>, now: Now) -> Result<(), LogError> {
+        for name in swaps {
+            let Some((base_offset, "log")) = parse_file_name(name) else { continue };
+            let swap = self.dir.join(format!("{name}.swap"));
+            let path = self.dir.join(name);
+            self.disk.rename(&swap, &path).map_err(LogError::io("rename", &swap))?;
+            for suffix in ["index", "timeindex", "txnindex"] {
+                let path = self.dir.join(file_name(base_offset, suffix));
+                if self.disk.exists(&path) {
+                    self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                }
+            }
+            let mut segment = Segment::open(&self.disk, &self.dir, base_offset, now.wall_millis)?;
+            let (interval, disk) = (self.config.index_interval_bytes, Arc::clone(&self.disk));
+            let (next_offset, _) = segment.recover(&disk, &self.dir, interval, |_| {})?;
+            segment.write_indexes()?;
+            let replaced: Vec<i64> = bases.range(base_offset + 1..next_offset.max(base_offset + 1)).copied().collect();
+            for old in replaced {
+                bases.remove(&old);
+                self.remove_segment(old)?;
+            }
+            bases.insert(base_offset);
+            self.dir_dirty = true;
+        }
+        for name in swaps.iter().filter(|name| !name.ends_with(".log")) {
+            let path = self.dir.join(format!("{name}.swap"));
+            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Finds the log's end. Gives the base offset of the first segment that was read whole.
+    fn recover_segments(&mut self, recovery: &RecoveryHint) -> Result<Option<i64>, LogError> {
+        let bases: Vec<i64> = self.segments.keys().copied().collect();
+        let durable = if recovery.clean_shutdown { i64::MAX } else { recovery.recovery_point };
+        let (disk, dir, interval) = (Arc::clone(&self.disk), self.dir.clone(), self.config.index_interval_bytes);
+        let mut recovered_from = None;
+        let mut next_offset = 0;
+        for (index, base_offset) in bases.iter().enumerate() {
+            let next_base = bases.get(index + 1).copied();
+            let Some(segment) = self.segments.get_mut(base_offset) else { break };
+            let is_durable = next_base.map_or(recovery.clean_shutdown, |next| next <= durable);
+            let is_sane = segment.offset_index.is_sane() && segment.time_index.is_sane();
+            let mut end = None;
+            if is_durable && is_sane {
+                segment.load_first_timestamp();
+                segment.load_max_timestamp();
+                segment.synced = segment.size;
+                end = match next_base {
+                    Some(next) => Some(next),
+                    None => segment.check().ok().filter(|_| *base_offset >= next_offset),
+                };
+            }
+            let mut bad = false;
+            if end.is_none() {
+                let epochs = &mut self.epochs;
+                let (found, cause) = segment.recover(&disk, &dir, interval, |header| {
+                    epochs.note(header.leader_epoch, header.base_offset);
+                })?;
+                recovered_from.get_or_insert(*base_offset);
+                self.dir_dirty = true;
+                bad = cause.is_some() && !is_durable;
+                end = Some(found);
+            }
+            let overlaps = *base_offset < next_offset;
+            next_offset = if overlaps { next_offset } else { end.unwrap_or(next_offset) };
+            if bad || overlaps {
+                let from = if overlaps { index } else { index + 1 };
+                for dropped in bases.get(from..).unwrap_or_default() {
+                    self.remove_segment(*dropped)?;
+                }
+                break;
+            }
+        }
+        self.log_end_offset = next_offset;
+        if recovered_from.is_some() {
+            for segment in self.segments.values() {
+                if segment.synced < segment.size || segment.size == 0 {
+                    segment.file.sync().map_err(LogError::io("sync", &segment.path))?;
+                }
+            }
+        }
+        Ok(recovered_from)
+    }
+
+    fn tidy_epochs(&mut self) -> Result<(), LogError> {
+        let end = self.epochs.truncate_from_end(self.log_end_offset.max(1));
+        let start = self.epochs.truncate_from_start(self.log_start_offset);
+        if end || start || !self.disk.exists(self.epochs.path()) { self.store_epochs() } else { Ok(()) }
+    }
+
+    /// Builds the producers' state from the newest snapshot and the batches behind it. With `from`, aborted transactions of the segments from
+    /// there on are written anew, and only snapshots up to there are used.
+    pub(crate) fn reload_producer_state(&mut self, now: Now, from: Option<i64>) -> Result<(), LogError> {
+        let log_end_offset = self.log_end_offset;
+        self.remove_snapshots(|offset| offset <= log_end_offset)?;
+        let limit = from.unwrap_or(i64::MAX).min(log_end_offset);
+        self.producers.clear();
+        let mut offset = self.segments.keys().next().copied().unwrap_or(0).max(0);
+        for snapshot in self.snapshots()?.into_iter().rev().filter(|offset| *offset <= limit) {
+            let path = self.dir.join(file_name(snapshot, "snapshot"));
+            let bytes = self.disk.read(&path).map_err(LogError::io("read", &path))?;
+            if let Some(entries) = producer_snapshot::decode(&bytes) {
+                let expiration = millis(self.config.producer_id_expiration);
+                self.producers.load(entries, now.wall_millis, expiration);
+                offset = snapshot;
+                break;
+            }
+            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            self.dir_dirty = true;
+        }
+        for base_offset in self.segments.keys().copied().filter(|base| from.is_some_and(|from| *base >= from)) {
+            let path = self.dir.join(file_name(base_offset, "txnindex"));
+            if self.disk.exists(&path) {
+                self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                self.dir_dirty = true;
+            }
+        }
+        self.replay(offset, from)
+    }
+
+    fn replay(&mut self, offset: i64, rewrite_from: Option<i64>) -> Result<(), LogError> {
+        let mut aborted = Vec::new();
+        let floor = self.segments.range(..=offset).next_back().map_or(offset, |(base, _)| *base);
+        for (base_offset, segment) in self.segments.range(floor..) {
+            let mut scan = match segment.find(offset.max(*base_offset)) {
+                Ok(Some((position, _))) => Scan::new(segment, position, true),
+                Ok(None) | Err(LogError::Corrupt { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            loop {
+                match scan.next_batch() {
+                    Ok(Some((_, header, batch))) if header.base_offset >= offset => {
+                        let marker = segment::marker(&header, &batch).unwrap_or_default();
+                        let ended = self.producers.apply(&header, marker);
+                        aborted.extend(ended.map(|ended| (*base_offset, ended)));
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(LogError::Corrupt { .. }) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        for (base_offset, aborted) in aborted {
+            if rewrite_from.is_some_and(|from| base_offset >= from) {
+                self.append_aborted_to(base_offset, &aborted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshots(&self) -> Result<Vec<i64>, LogError> {
+        let names = self.disk.list(&self.dir).map_err(LogError::io("list", &self.dir))?;
+        let snapshot =
+            |name: &String| parse_file_name(name).filter(|(_, suffix)| *suffix == "snapshot").map(|(at, _)| at);
+        Ok(names.iter().filter_map(snapshot).collect())
+    }
+
+    pub(crate) fn remove_snapshots(&mut self, keep: impl Fn(i64) -> bool) -> Result<(), LogError> {
+        for offset in self.snapshots()?.into_iter().filter(|offset| !keep(*offset)) {
+            let path = self.dir.join(file_name(offset, "snapshot"));
+            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            self.dir_dirty = true;
+        }
+        Ok(())
+    }
+}
