@@ -1,5 +1,7 @@
 //! Frames through pipes and sockets.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where anything fails")]
+
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
