@@ -1,0 +1,277 @@
+//! [`BrokerCore`]: what a driver feeds and drains.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use felice_log::{Disk, Flush};
+use felice_protocol::compression::Decompressor;
+use felice_protocol::messages::{ApiKey, decode_request_header};
+use felice_protocol::primitives::{ByteStr, Decoder, Frame, Uuid};
+use felice_protocol::time::{Instant, Now};
+
+use crate::api::fetch::DelayedFetch;
+use crate::api::produce::DelayedProduce;
+use crate::api::{self, Refusal, Reply, RequestContext};
+use crate::config::BrokerConfig;
+use crate::connection::{Connection, ConnectionId};
+use crate::controller::{Controller, NewTopic, TopicError};
+use crate::error::StartError;
+use crate::fetch_session::FetchSessions;
+use crate::flush::Flusher;
+use crate::maintenance::Maintenance;
+use crate::purgatory::{PartitionKey, Purgatory};
+use crate::random::Random;
+use crate::topics::Topics;
+use crate::{data_dir, flush};
+
+/// A sync that the driver is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SyncTicket(pub u64);
+
+/// What a driver has to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a frame; the connection's request is done and the next one may come. The frame is empty where the client wants no answer.
+    Response {
+        /// To whom.
+        connection: ConnectionId,
+        /// What, with its length in front.
+        frame: Frame,
+    },
+    /// Close the connection and say why in the log.
+    Close {
+        /// Which one.
+        connection: ConnectionId,
+        /// Why.
+        reason: String,
+    },
+    /// Make these flushes, then call [`BrokerCore::handle_synced`]; best done where it blocks nothing else.
+    Sync {
+        /// To hand back.
+        ticket: SyncTicket,
+        /// What to run, each of them even where one fails.
+        flushes: Vec<Arc<Flush>>,
+    },
+    /// Something an operator should read.
+    Log {
+        /// What happened.
+        message: String,
+    },
+}
+
+/// A Kafka broker as a plain struct: frames in, frames out, the time passed in, no I/O but the disk's.
+///
+/// The driver feeds `handle_*`, drains [`poll_output`](Self::poll_output) after each, and calls [`handle_timeout`](Self::handle_timeout) when
+/// [`poll_timeout`](Self::poll_timeout) has come. It feeds a connection's next frame only after the [`Output::Response`] of the one before.
+pub struct BrokerCore {
+    pub(crate) config: BrokerConfig,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) cluster_id: ByteStr,
+    pub(crate) controller: Controller,
+    pub(crate) topics: Topics,
+    pub(crate) fetches: Purgatory<DelayedFetch>,
+    pub(crate) produces: Purgatory<DelayedProduce>,
+    pub(crate) sessions: FetchSessions,
+    pub(crate) flusher: Flusher,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) random: Random,
+    pub(crate) decompressor: Decompressor,
+    pub(crate) outputs: VecDeque<Output>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    next_operation: u64,
+}
+
+impl BrokerCore {
+    /// Opens the data directory, recovers what needs it, and is then ready for connections.
+    ///
+    /// # Errors
+    /// [`StartError`], with the path and what to do.
+    pub fn open(config: BrokerConfig, disk: Arc<dyn Disk>, seed: u64, now: Now) -> Result<Self, StartError> {
+        let mut random = Random::new(seed);
+        let opened = data_dir::open(&config, &disk, &mut random, now)?;
+        Ok(Self {
+            cluster_id: opened.cluster_id,
+            controller: opened.controller,
+            topics: opened.topics,
+            fetches: Purgatory::default(),
+            produces: Purgatory::default(),
+            sessions: FetchSessions::new(config.fetch_session_slots()),
+            flusher: Flusher::default(),
+            maintenance: Maintenance::new(&config, now),
+            random,
+            decompressor: Decompressor::default(),
+            outputs: opened.notes.into_iter().map(|message| Output::Log { message }).collect(),
+            connections: BTreeMap::new(),
+            next_operation: 0,
+            config,
+            disk,
+        })
+    }
+
+    /// `cluster.id`.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// A client has connected to a listener.
+    pub fn handle_connect(&mut self, _now: Now, connection: ConnectionId, _listener: &str) {
+        self.connections.insert(connection, Connection::default());
+    }
+
+    /// A connection is gone: what it waited for is forgotten.
+    pub fn handle_disconnect(&mut self, _now: Now, connection: ConnectionId) {
+        if let Some(operation) = self.connections.remove(&connection).and_then(|connection| connection.waits_in) {
+            self.fetches.take(operation);
+            self.produces.take(operation);
+        }
+    }
+
+    /// A request has come: a frame without its length. Bytes that are no request close the connection.
+    pub fn handle_request(&mut self, now: Now, connection: ConnectionId, frame: Bytes) {
+        let outcome = self.try_request(now, connection, frame);
+        match outcome {
+            Ok(Reply::Frame(frame)) => self.respond(connection, frame),
+            Ok(Reply::Later) => {}
+            Err(Refusal(reason)) => self.outputs.push_back(Output::Close { connection, reason }),
+        }
+        flush::start(self);
+    }
+
+    fn try_request(&mut self, now: Now, connection: ConnectionId, frame: Bytes) -> Result<Reply, Refusal> {
+        let mut body = Decoder::new(frame);
+        let header = decode_request_header(&mut body)
+            .map_err(|error| Refusal(format!("a request whose header cannot be read: {error}")))?;
+        let context = RequestContext {
+            connection,
+            api_key: ApiKey(header.request_api_key),
+            version: header.request_api_version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id,
+        };
+        api::dispatch(self, now, &context, body)
+    }
+
+    /// A sync has ended, well or not.
+    pub fn handle_synced(&mut self, _now: Now, ticket: SyncTicket, result: io::Result<()>) {
+        flush::finish(self, ticket, &result);
+        flush::start(self);
+    }
+
+    /// The time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Now) {
+        for operation in self.fetches.expired(now.instant()) {
+            api::fetch::complete(self, operation);
+        }
+        for operation in self.produces.expired(now.instant()) {
+            api::produce::expire(self, operation);
+        }
+        crate::maintenance::run(self, now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.fetches.next_deadline(), self.produces.next_deadline(), Some(self.maintenance.next())]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Stops in order: everything synced, checkpoints and snapshots written, and the marker that says so.
+    ///
+    /// # Errors
+    /// What the disk says; the next start then recovers as after a crash.
+    pub fn shutdown(&mut self, now: Now) -> Result<(), StartError> {
+        for operation in self.fetches.ids() {
+            api::fetch::complete(self, operation);
+        }
+        data_dir::close(self, now)
+    }
+
+    pub(crate) fn respond(&mut self, connection: ConnectionId, frame: Frame) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.waits_in = None;
+        }
+        self.outputs.push_back(Output::Response { connection, frame });
+    }
+
+    /// An operation's id, noted with its connection so that it goes when that goes.
+    pub(crate) fn new_operation(&mut self, connection: ConnectionId) -> u64 {
+        self.next_operation += 1;
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.waits_in = Some(self.next_operation);
+        }
+        self.next_operation
+    }
+
+    /// Makes a topic and opens its logs.
+    pub(crate) fn create_topic(&mut self, now: Now, new: NewTopic) -> Result<Uuid, TopicError> {
+        let id = self.controller.create_topic(now, &new, &mut self.random)?;
+        let Some(image) = self.controller.topic(&id) else {
+            return Ok(id);
+        };
+        let opened =
+            data_dir::open_topic(&self.config, &self.disk, id, image, &data_dir::Checkpoints::default(), true, now);
+        match opened {
+            Ok((topic, notes)) => {
+                self.topics.insert(topic);
+                self.outputs.extend(notes.into_iter().map(|message| Output::Log { message }));
+                Ok(id)
+            }
+            Err(error) => {
+                // A topic that cannot be opened is not to stay half made.
+                let message = error.to_string();
+                let _ = self.controller.remove_topic(now, id);
+                Err(TopicError { code: felice_protocol::error_code::ErrorCode::KAFKA_STORAGE_ERROR, message })
+            }
+        }
+    }
+
+    /// Removes a topic: from the metadata, then its waiting requests, then its files.
+    pub(crate) fn delete_topic(&mut self, now: Now, id: Uuid) -> Result<(), TopicError> {
+        self.controller.remove_topic(now, id)?;
+        let Some(topic) = self.topics.remove(&id) else {
+            return Ok(());
+        };
+        for partition in &topic.partitions {
+            self.complete_waiting((id, partition.index()));
+        }
+        let notes = data_dir::delete_topic(&self.config, &*self.disk, topic);
+        self.outputs.extend(notes.into_iter().map(|message| Output::Log { message }));
+        Ok(())
+    }
+
+    /// A partition has more to read: polls that now have enough are answered.
+    pub(crate) fn partition_advanced(&mut self, key: PartitionKey, bytes: usize) {
+        let ready = self.fetches.ready(&key, |fetch| fetch.has_enough_with(bytes));
+        for operation in ready {
+            api::fetch::complete(self, operation);
+        }
+    }
+
+    /// A partition is gone or out of order: whatever waits on it is answered now.
+    pub(crate) fn complete_waiting(&mut self, key: PartitionKey) {
+        for operation in self.fetches.ready(&key, |_| true) {
+            api::fetch::complete(self, operation);
+        }
+        for operation in self.produces.ready(&key, |_| true) {
+            api::produce::complete(self, operation);
+        }
+    }
+}
+
+impl std::fmt::Debug for BrokerCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrokerCore")
+            .field("cluster_id", &self.cluster_id)
+            .field("topics", &self.topics)
+            .field("connections", &self.connections.len())
+            .finish_non_exhaustive()
+    }
+}
