@@ -61,6 +61,9 @@ impl FrameError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Tls { first: [0x16, ..] } => {
+                Some("a client speaks TLS to a listener without it: it is to use security.protocol=PLAINTEXT, or the port of a TLS listener".to_owned())
+            }
             Self::Tls { .. } => {
                 Some("this listener wants TLS: use security.protocol=SSL (SASL_SSL with SASL), or the port of a listener without TLS".to_owned())
             }
@@ -153,6 +156,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         self.expected = None;
         self.frames += 1;
+        if length > READ_MAX && self.buffer.len() == length {
+            // The buffer is the frame's own. Where one frame is large the next may be: read little of it before its length is known, as those
+            // bytes are copied.
+            self.read_size = READ_MIN;
+            return Ok(Some(std::mem::take(&mut self.buffer).freeze()));
+        }
         Ok(Some(self.buffer.split_to(length).freeze()))
     }
 
@@ -190,21 +199,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let wanted = match self.expected {
             // What is missing of a large frame, and nothing behind it: its buffer is its own.
             Some(length) if length > READ_MAX => {
-                let missing = length - self.buffer.len();
                 if self.buffer.capacity() < length {
                     let mut own = BytesMut::with_capacity(length);
                     own.put_slice(&self.buffer);
                     self.buffer = own;
                 }
-                missing
+                length - self.buffer.len()
             }
-            _ => {
-                if self.buffer.capacity() - self.buffer.len() < READ_MIN / 2
-                    || self.expected.is_some_and(|length| self.buffer.capacity() < length)
-                {
-                    self.buffer.reserve(self.read_size.max(self.expected.unwrap_or(0)));
+            expected => {
+                let missing = expected.unwrap_or(4).saturating_sub(self.buffer.len());
+                if self.buffer.capacity() - self.buffer.len() < missing.max(READ_MIN / 2) {
+                    self.buffer.reserve(missing.max(self.read_size));
                 }
-                self.buffer.capacity() - self.buffer.len()
+                (self.buffer.capacity() - self.buffer.len()).min(READ_MAX)
             }
         };
         let mut target = (&mut self.buffer).limit(wanted);

@@ -111,9 +111,11 @@ async fn a_client_shows_its_certificate_and_is_told_when_it_must() {
 async fn tls_to_a_listener_without_it_says_so() {
     let authority = Authority::new();
     // A broker closes a connection whose first bytes make no sense; others answer in their own way.
-    for (port, exact) in
-        [(answers(b"").await, false), (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, true), (echo(None).await, false)]
-    {
+    for (port, exact) in [
+        (answers(b"").await, false),
+        (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, true),
+        (echo(None).await, false),
+    ] {
         let error = tls(port, trusting(&authority)).await.unwrap_err();
         let hint = error.hint();
         if exact || error.kind() == ConnectErrorKind::PlaintextExpected {

@@ -57,7 +57,7 @@ impl Connection {
     }
 
     async fn authenticate(&mut self, client: &mut SaslClient) -> Result<(), SaslError> {
-        let handshake = SaslHandshakeRequest { mechanism: client.mechanism().into(), ..Default::default() };
+        let handshake = SaslHandshakeRequest { mechanism: client.mechanism().into() };
         let answer = self.ask(1, &handshake).await;
         if answer.error_code != ErrorCode::NONE {
             return Err(client.not_offered(&answer.mechanisms.iter().map(|name| &**name).collect::<Vec<_>>()));
@@ -125,7 +125,7 @@ async fn refusals_come_in_the_brokers_words() {
         assert!(matches!(&error, SaslError::Rejected { message, .. } if message.contains("Authentication failed")));
     }
     let mut connection = Connection::to(SASL_PLAINTEXT, &Security::Plaintext).await;
-    let request = SaslHandshakeRequest { mechanism: "GSSAPI".into(), ..Default::default() };
+    let request = SaslHandshakeRequest { mechanism: "GSSAPI".into() };
     let answer = connection.ask(1, &request).await;
     assert_eq!(answer.error_code, ErrorCode::UNSUPPORTED_SASL_MECHANISM);
     let offered = answer.mechanisms.iter().map(|name| &**name).collect::<Vec<_>>();
@@ -157,7 +157,8 @@ async fn mistakes_are_recognised() {
     assert_eq!(error.kind(), ConnectErrorKind::CertificateNotTrusted);
 
     // No TLS where it is wanted; no certificate where one is; no SASL where it is.
-    for (address, security) in [(TLS, Security::Plaintext), (MUTUAL_TLS, tls()), (SASL_PLAINTEXT, Security::Plaintext)] {
+    for (address, security) in [(TLS, Security::Plaintext), (MUTUAL_TLS, tls()), (SASL_PLAINTEXT, Security::Plaintext)]
+    {
         let stream = match connect(address, &security, limit).await {
             Ok(stream) => stream,
             Err(error) => {

@@ -83,7 +83,9 @@ fn a_bad_challenge_is_an_error_that_says_what_is_wrong() {
     }
     let mut client = rfc_7677_client();
     client.first_message();
-    assert!(matches!(client.step(b"e=unknown-user").unwrap_err(), SaslError::Rejected { message, .. } if message == "unknown-user"));
+    assert!(
+        matches!(client.step(b"e=unknown-user").unwrap_err(), SaslError::Rejected { message, .. } if message == "unknown-user")
+    );
     assert!(client.step(b"v=").is_err(), "after an error the exchange is over");
     assert!(rfc_7677_client().step(&vec![b'r'; 100_000]).is_err());
     assert!(rfc_7677_client().step(&[0xff, 0xfe]).is_err());
