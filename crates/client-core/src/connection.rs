@@ -1,0 +1,253 @@
+//! One connection as a core sees it: the handshake (ApiVersions, then SASL), the negotiated versions, and the requests that wait for their
+//! answer, in order. Frames go in and out; sockets belong to the driver. Java: `NetworkClient`, `SaslClientAuthenticator`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::messages::{self, ApiKey, ApiVersionsRequest, Request};
+use felice_protocol::primitives::{Decoder, EncodeError, Frame};
+use felice_protocol::time::Instant;
+
+use crate::config::SaslConfig;
+use crate::error::{Error, ErrorKind};
+use crate::sasl::{SaslExchange, SaslStep};
+
+/// The versions of each API that a broker speaks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiVersions(BTreeMap<i16, (i16, i16)>);
+
+impl ApiVersions {
+    /// The highest version that both sides speak, or `None`.
+    pub fn common(&self, api: ApiKey, min: i16, max: i16) -> Option<i16> {
+        let &(broker_min, broker_max) = self.0.get(&api.0)?;
+        let version = broker_max.min(max);
+        (version >= broker_min && version >= min).then_some(version)
+    }
+}
+
+/// A request that can be written in the version that a connection turns out to speak.
+pub trait EncodeRequest: Send {
+    /// The API and the versions in which this request can be sent.
+    fn api(&self) -> (ApiKey, i16, i16);
+    /// Writes it.
+    ///
+    /// # Errors
+    /// An [`EncodeError`] where this version cannot carry it.
+    fn encode(&self, correlation_id: i32, client_id: &str, version: i16) -> Result<Frame, EncodeError>;
+}
+
+impl<R: Request + Send> EncodeRequest for R {
+    fn api(&self) -> (ApiKey, i16, i16) {
+        (R::API_KEY, R::MIN_VERSION, R::MAX_VERSION)
+    }
+
+    fn encode(&self, correlation_id: i32, client_id: &str, version: i16) -> Result<Frame, EncodeError> {
+        messages::encode_request(correlation_id, Some(client_id), version, self)
+    }
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+pub struct Waiting<K> {
+    /// Whose request it is.
+    pub token: K,
+    /// Its API.
+    pub api: ApiKey,
+    /// The version it was sent in, in which the answer comes.
+    pub version: i16,
+    correlation_id: i32,
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed,
+    ApiVersions { version: i16 },
+    Sasl(Box<SaslExchange>),
+    Ready,
+}
+
+/// What a frame from the broker meant.
+#[derive(Debug)]
+pub enum Received<K> {
+    /// The handshake goes on; this goes out next.
+    Send(Frame),
+    /// The handshake is done: requests may be sent.
+    Ready,
+    /// An answer, whole, with its header.
+    Answer(Waiting<K>, Bytes),
+}
+
+/// A connection, generic over what tells whose a request is.
+#[derive(Debug)]
+pub struct Connection<K> {
+    client_id: String,
+    sasl: Option<SaslConfig>,
+    seed: u64,
+    state: State,
+    versions: ApiVersions,
+    waiting: VecDeque<Waiting<K>>,
+    next_correlation_id: i32,
+}
+
+impl<K> Connection<K> {
+    /// A connection whose bytes do not flow yet; the seed makes the nonce of SCRAM.
+    pub fn new(client_id: &str, sasl: Option<SaslConfig>, seed: u64) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            sasl,
+            seed,
+            state: State::Closed,
+            versions: ApiVersions::default(),
+            waiting: VecDeque::new(),
+            next_correlation_id: 0,
+        }
+    }
+
+    /// The bytes flow: the first frame to send.
+    ///
+    /// # Errors
+    /// Only where the request cannot be written.
+    pub fn handle_connected(&mut self) -> Result<Frame, Error> {
+        // Version 3 is as far as every broker since 2.4 goes; higher ones add nothing that a client needs.
+        self.ask_versions(3)
+    }
+
+    fn ask_versions(&mut self, version: i16) -> Result<Frame, Error> {
+        self.state = State::ApiVersions { version };
+        let request = ApiVersionsRequest {
+            client_software_name: "felice".into(),
+            client_software_version: env!("CARGO_PKG_VERSION").into(),
+            ..ApiVersionsRequest::default()
+        };
+        Ok(messages::encode_request(self.take_correlation_id(), Some(&self.client_id), version, &request)?)
+    }
+
+    fn take_correlation_id(&mut self) -> i32 {
+        let id = self.next_correlation_id;
+        self.next_correlation_id = id.checked_add(1).unwrap_or(0);
+        id
+    }
+
+    /// Takes a frame that came, without its length.
+    ///
+    /// # Errors
+    /// Where the connection cannot go on: it must be closed.
+    pub fn handle_frame(&mut self, frame: Bytes) -> Result<Received<K>, Error> {
+        match &mut self.state {
+            State::Closed => Err(Error::new(ErrorKind::Decode, "the broker spoke before it was asked")),
+            State::ApiVersions { version } => {
+                let version = *version;
+                self.handle_api_versions(version, frame)
+            }
+            State::Sasl(_) => self.advance_sasl(Some(frame)),
+            State::Ready => {
+                let mut d = Decoder::new(frame.clone());
+                let correlation_id = d.i32()?;
+                match self.waiting.pop_front() {
+                    Some(waiting) if waiting.correlation_id == correlation_id => Ok(Received::Answer(waiting, frame)),
+                    Some(waiting) => Err(Error::new(
+                        ErrorKind::Decode,
+                        format!("answer {correlation_id} came where {} was due", waiting.correlation_id),
+                    )),
+                    None => Err(Error::new(ErrorKind::Decode, format!("answer {correlation_id} came that nobody asked for"))),
+                }
+            }
+        }
+    }
+
+    fn handle_api_versions(&mut self, version: i16, frame: Bytes) -> Result<Received<K>, Error> {
+        // A broker that does not know the version answers in version 0, whatever was asked (KIP-511).
+        let response = match messages::decode_response::<ApiVersionsRequest>(version, frame.clone()) {
+            Ok((_, response)) if response.error_code != ErrorCode::UNSUPPORTED_VERSION => response,
+            _ if version > 0 => return Ok(Received::Send(self.ask_versions(0)?)),
+            Ok((_, response)) => response,
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(code) = response.error_code.ok() {
+            return Err(Error::from_code(code, None));
+        }
+        self.versions =
+            ApiVersions(response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect());
+        match &self.sasl {
+            None => {
+                self.state = State::Ready;
+                Ok(Received::Ready)
+            }
+            Some(sasl) => {
+                self.state = State::Sasl(Box::new(SaslExchange::new(sasl, self.seed)?));
+                self.advance_sasl(None)
+            }
+        }
+    }
+
+    fn advance_sasl(&mut self, frame: Option<Bytes>) -> Result<Received<K>, Error> {
+        let correlation_id = self.take_correlation_id();
+        let State::Sasl(exchange) = &mut self.state else {
+            return Err(Error::new(ErrorKind::Bug, "SASL outside its state"));
+        };
+        match exchange.advance(frame, correlation_id, &self.client_id, &self.versions)? {
+            SaslStep::Send(frame) => Ok(Received::Send(frame)),
+            SaslStep::Done => {
+                self.state = State::Ready;
+                Ok(Received::Ready)
+            }
+        }
+    }
+
+    /// Whether requests may be sent.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
+    }
+
+    /// What the broker speaks.
+    pub fn versions(&self) -> &ApiVersions {
+        &self.versions
+    }
+
+    /// How many requests wait for an answer.
+    pub fn in_flight(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// When the request that has waited longest is late.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.waiting.front().map(|waiting| waiting.deadline)
+    }
+
+    /// Writes a request; `answered` is false for a Produce with acks=0, which nobody answers. Gives the version chosen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where no version is common.
+    pub fn send(
+        &mut self,
+        request: &dyn EncodeRequest,
+        max_version: i16,
+        token: K,
+        answered: bool,
+        deadline: Instant,
+    ) -> Result<Frame, (K, Error)> {
+        let (api, min, max) = request.api();
+        let Some(version) = self.versions.common(api, min, max.min(max_version)) else {
+            let error = Error::new(ErrorKind::Unsupported, format!("the broker does not speak {api} in a version that this client knows"));
+            return Err((token, error.code_of(ErrorCode::UNSUPPORTED_VERSION)));
+        };
+        let correlation_id = self.take_correlation_id();
+        match request.encode(correlation_id, &self.client_id, version) {
+            Ok(frame) => {
+                if answered {
+                    self.waiting.push_back(Waiting { token, api, version, correlation_id, deadline });
+                }
+                Ok(frame)
+            }
+            Err(error) => Err((token, error.into())),
+        }
+    }
+
+    /// The connection is gone: what waited, in the order in which it was sent.
+    pub fn handle_disconnected(&mut self) -> impl Iterator<Item = Waiting<K>> + use<K> {
+        self.state = State::Closed;
+        std::mem::take(&mut self.waiting).into_iter()
+    }
+}

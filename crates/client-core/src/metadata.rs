@@ -1,0 +1,374 @@
+//! What the client knows of the cluster, as one immutable snapshot, and when to ask again.
+//!
+//! A response is one broker's opinion: a topic or partition that it leaves out stays as it was, and a leader is only replaced by one of the
+//! same or a newer epoch. Java: `Metadata`, `MetadataSnapshot`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::messages::{MetadataRequest, MetadataResponse, metadata};
+use felice_protocol::primitives::{ByteStr, Uuid};
+use felice_protocol::time::{Instant, Now};
+
+use crate::backoff::Backoff;
+
+/// A broker's id.
+pub type BrokerId = i32;
+
+/// A broker and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Its id.
+    pub id: BrokerId,
+    /// Its host.
+    pub host: ByteStr,
+    /// Its port.
+    pub port: i32,
+    /// Its rack.
+    pub rack: Option<ByteStr>,
+}
+
+impl Broker {
+    /// `host:port`, with brackets around an IPv6 address.
+    pub fn address(&self) -> String {
+        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+/// A partition: who leads it and who has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// The leader, where there is one.
+    pub leader: Option<BrokerId>,
+    /// The leader's epoch, −1 where it is not known.
+    pub leader_epoch: i32,
+    /// Who has a replica.
+    pub replicas: Vec<BrokerId>,
+    /// Which of them are in sync.
+    pub in_sync_replicas: Vec<BrokerId>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: ByteStr,
+    /// Its id; zero from a broker too old to tell.
+    pub id: Uuid,
+    /// Whether Kafka made it for itself.
+    pub is_internal: bool,
+    /// Its partitions, by number.
+    pub partitions: Vec<Partition>,
+}
+
+/// What is known of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterMetadata {
+    /// The cluster's id.
+    pub cluster_id: Option<ByteStr>,
+    /// The broker that takes requests for the controller.
+    pub controller: Option<BrokerId>,
+    /// The brokers.
+    pub brokers: BTreeMap<BrokerId, Broker>,
+    /// The topics that were asked for and exist.
+    pub topics: BTreeMap<ByteStr, Arc<Topic>>,
+    /// Names by id.
+    pub names: BTreeMap<Uuid, ByteStr>,
+    /// Why a topic that was asked for is not in `topics`.
+    pub errors: BTreeMap<ByteStr, ErrorCode>,
+    /// Counts the snapshots.
+    pub version: u64,
+}
+
+impl ClusterMetadata {
+    /// A partition, where it is known.
+    pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
+        self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// A topic by its id.
+    pub fn topic_by_id(&self, id: Uuid) -> Option<&Arc<Topic>> {
+        self.topics.get(self.names.get(&id)?)
+    }
+}
+
+/// How many answers in a row may leave a known topic out before it is believed to be gone.
+const FORGET_AFTER: u32 = 3;
+
+#[derive(Debug, Default)]
+struct Interest {
+    users: usize,
+    missing: u32,
+}
+
+/// Asks for metadata when it is due and keeps what came.
+#[derive(Debug)]
+pub struct MetadataCore {
+    snapshot: Arc<ClusterMetadata>,
+    wanted: BTreeMap<ByteStr, Interest>,
+    max_age: Duration,
+    allow_auto_create: bool,
+    backoff: Backoff,
+    /// When to ask next.
+    due: Instant,
+    in_flight: bool,
+    /// Something was asked for while a request was already on its way.
+    again: bool,
+}
+
+impl MetadataCore {
+    /// Knows nothing yet and wants to.
+    pub fn new(max_age: Duration, allow_auto_create: bool, backoff: Backoff) -> Self {
+        Self {
+            snapshot: Arc::default(),
+            wanted: BTreeMap::new(),
+            max_age,
+            allow_auto_create,
+            backoff,
+            due: Instant(0),
+            in_flight: false,
+            again: false,
+        }
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> &Arc<ClusterMetadata> {
+        &self.snapshot
+    }
+
+    /// A topic is of interest from now on: ask for it at once.
+    pub fn want(&mut self, now: Now, topic: &ByteStr) {
+        let known = self.snapshot.topics.contains_key(topic);
+        let interest = self.wanted.entry(topic.clone()).or_default();
+        interest.users += 1;
+        if !known {
+            self.hurry(now);
+        }
+    }
+
+    /// A topic is of interest to one less.
+    pub fn unwant(&mut self, topic: &ByteStr) {
+        if let Some(interest) = self.wanted.get_mut(topic) {
+            interest.users = interest.users.saturating_sub(1);
+            if interest.users == 0 {
+                self.wanted.remove(topic);
+            }
+        }
+    }
+
+    fn hurry(&mut self, now: Now) {
+        if self.in_flight {
+            self.again = true;
+        } else {
+            self.due = self.due.min(now.instant());
+        }
+    }
+
+    /// Something showed that the metadata is old: ask again after the pause that keeps this from being a storm.
+    pub fn refresh(&mut self, now: Now) {
+        if !self.in_flight {
+            self.due = self.due.min(now.instant() + self.backoff.first());
+        }
+    }
+
+    /// A response named a newer leader (KIP-951). One of the same epoch changes nothing.
+    pub fn handle_leader_hint(&mut self, topic: &str, partition: i32, leader: BrokerId, leader_epoch: i32, at: Option<Broker>) {
+        let Some(known) = self.snapshot.partition(topic, partition) else {
+            return;
+        };
+        let reachable = at.is_some() || self.snapshot.brokers.contains_key(&leader);
+        if leader_epoch <= known.leader_epoch || leader < 0 || !reachable {
+            return;
+        }
+        let mut snapshot = ClusterMetadata::clone(&self.snapshot);
+        if let Some(broker) = at {
+            snapshot.brokers.insert(broker.id, broker);
+        }
+        if let Some(entry) = snapshot.topics.get_mut(topic)
+            && let Some(p) = usize::try_from(partition).ok().and_then(|i| Arc::make_mut(entry).partitions.get_mut(i))
+        {
+            p.leader = Some(leader);
+            p.leader_epoch = leader_epoch;
+        }
+        snapshot.version += 1;
+        self.snapshot = Arc::new(snapshot);
+    }
+
+    /// The request to send, if one is due.
+    pub fn poll_request(&mut self, now: Now) -> Option<MetadataRequest> {
+        if self.in_flight || self.due > now.instant() {
+            return None;
+        }
+        self.in_flight = true;
+        self.again = false;
+        let topics = self.wanted.keys();
+        Some(MetadataRequest {
+            topics: Some(
+                topics
+                    .map(|name| metadata::request::MetadataRequestTopic { name: Some(name.clone()), ..Default::default() })
+                    .collect(),
+            ),
+            allow_auto_topic_creation: self.allow_auto_create,
+            ..MetadataRequest::default()
+        })
+    }
+
+    /// An answer came: true where the snapshot has changed.
+    pub fn handle_response(&mut self, now: Now, response: &MetadataResponse) -> bool {
+        self.in_flight = false;
+        if response.brokers.is_empty() {
+            // A broker that is starting up knows of nobody yet.
+            self.due = now.instant() + self.backoff.next();
+            return false;
+        }
+        let mut snapshot = ClusterMetadata {
+            cluster_id: response.cluster_id.clone().or_else(|| self.snapshot.cluster_id.clone()),
+            controller: (response.controller_id >= 0).then_some(response.controller_id),
+            brokers: response
+                .brokers
+                .iter()
+                .map(|b| (b.node_id, Broker { id: b.node_id, host: b.host.clone(), port: b.port, rack: b.rack.clone() }))
+                .collect(),
+            version: self.snapshot.version + 1,
+            ..ClusterMetadata::default()
+        };
+        for (name, topic) in &self.snapshot.topics {
+            if self.wanted.contains_key(name) {
+                snapshot.topics.insert(name.clone(), topic.clone());
+            }
+        }
+        let mut retry = false;
+        for topic in &response.topics {
+            let Some(name) = &topic.name else { continue };
+            if let Err(code) = topic.error_code.ok() {
+                retry |= code.is_retriable();
+                // One opinion is not enough to forget a topic that others have shown.
+                let missing = self.wanted.get_mut(name).map_or(FORGET_AFTER, |interest| {
+                    interest.missing += 1;
+                    interest.missing
+                });
+                if missing >= FORGET_AFTER || !snapshot.topics.contains_key(name) {
+                    snapshot.topics.remove(name);
+                    snapshot.errors.insert(name.clone(), code);
+                }
+                continue;
+            }
+            if let Some(interest) = self.wanted.get_mut(name) {
+                interest.missing = 0;
+            }
+            let (merged, leaderless) = merge(snapshot.topics.get(name).map(Arc::as_ref), name, topic);
+            retry |= leaderless;
+            snapshot.topics.insert(name.clone(), Arc::new(merged));
+        }
+        snapshot.names = snapshot.topics.values().filter(|t| t.id != Uuid::default()).map(|t| (t.id, t.name.clone())).collect();
+        self.snapshot = Arc::new(snapshot);
+        let pause = if retry { self.backoff.next() } else { self.max_age };
+        if !retry {
+            self.backoff.reset();
+        }
+        self.due = if self.again { now.instant() } else { now.instant() + pause };
+        true
+    }
+
+    /// The request was not answered.
+    pub fn handle_failure(&mut self, now: Now) {
+        self.in_flight = false;
+        self.due = now.instant() + self.backoff.next();
+    }
+
+    /// When to call [`Self::poll_request`] next; `None` while an answer is awaited.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.in_flight).then_some(self.due)
+    }
+}
+
+/// A topic as this response has it, over what was known; and whether a partition has no leader.
+fn merge(known: Option<&Topic>, name: &ByteStr, topic: &metadata::response::MetadataResponseTopic) -> (Topic, bool) {
+    // Another id is another topic of the same name: nothing that was known of the old one holds.
+    let known = known.filter(|known| known.id == topic.topic_id || topic.topic_id == Uuid::default());
+    let mut merged = Topic {
+        name: name.clone(),
+        id: topic.topic_id,
+        is_internal: topic.is_internal,
+        partitions: known.map(|known| known.partitions.clone()).unwrap_or_default(),
+    };
+    let mut leaderless = false;
+    // A hostile number must not make a large table: no index at or above the count of entries plus what is known is real.
+    let bound = merged.partitions.len().max(topic.partitions.len());
+    merged.partitions.resize_with(bound, || Partition { leader_epoch: -1, ..Partition::default() });
+    for p in &topic.partitions {
+        let Some(slot) = usize::try_from(p.partition_index).ok().and_then(|i| merged.partitions.get_mut(i)) else {
+            continue;
+        };
+        if p.leader_epoch != -1 && p.leader_epoch < slot.leader_epoch {
+            continue;
+        }
+        leaderless |= p.leader_id < 0;
+        *slot = Partition {
+            leader: (p.leader_id >= 0).then_some(p.leader_id),
+            leader_epoch: p.leader_epoch,
+            replicas: p.replica_nodes.clone(),
+            in_sync_replicas: p.isr_nodes.clone(),
+        };
+    }
+    (merged, leaderless)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metadata::response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
+
+    fn response(epoch: i32, leader: i32) -> MetadataResponse {
+        MetadataResponse {
+            brokers: vec![MetadataResponseBroker { node_id: 1, host: "h".into(), port: 9, ..Default::default() }],
+            topics: vec![MetadataResponseTopic {
+                name: Some("t".into()),
+                partitions: vec![MetadataResponsePartition { leader_id: leader, leader_epoch: epoch, ..Default::default() }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    fn core() -> MetadataCore {
+        MetadataCore::new(Duration::from_secs(300), false, Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 1))
+    }
+
+    #[test]
+    fn an_older_epoch_does_not_replace_a_leader() {
+        let (mut core, now) = (core(), Now::default());
+        core.want(now, &"t".into());
+        assert!(core.poll_request(now).is_some());
+        assert!(core.handle_response(now, &response(5, 1)));
+        assert!(core.handle_response(now, &response(4, 2)));
+        assert_eq!(core.snapshot().partition("t", 0).unwrap().leader, Some(1));
+    }
+
+    #[test]
+    fn one_answer_that_leaves_a_topic_out_does_not_forget_it() {
+        let (mut core, now) = (core(), Now::default());
+        core.want(now, &"t".into());
+        core.handle_response(now, &response(5, 1));
+        let mut gone = response(5, 1);
+        gone.topics[0].error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        core.handle_response(now, &gone);
+        assert!(core.snapshot().topics.contains_key("t"));
+        core.handle_response(now, &gone);
+        core.handle_response(now, &gone);
+        assert!(!core.snapshot().topics.contains_key("t"));
+    }
+
+    #[test]
+    fn an_unknown_topic_is_asked_for_again_soon() {
+        let (mut core, now) = (core(), Now::default());
+        core.want(now, &"t".into());
+        let mut gone = response(5, 1);
+        gone.topics[0].error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        core.handle_response(now, &gone);
+        let due = core.poll_timeout().unwrap();
+        assert!(due - now.instant() < Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,122 @@
+//! The producer's identity: an id and an epoch from the broker. Losing a batch that was written once means a new epoch, so that no later
+//! batch can be taken for it (KIP-360).
+
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use felice_protocol::time::{Instant, Now};
+
+use crate::backoff::Backoff;
+use crate::error::{Error, Recovery};
+
+/// Who a batch says it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The producer's id; −1 for none.
+    pub id: i64,
+    /// Its epoch; −1 for none.
+    pub epoch: i16,
+}
+
+impl Identity {
+    /// What a producer without idempotence writes.
+    pub const NONE: Self = Self { id: -1, epoch: -1 };
+}
+
+#[derive(Debug)]
+enum State {
+    NotNeeded,
+    Wanted { from: Instant },
+    Asked,
+    Ready(Identity),
+    Failed(Error),
+}
+
+/// Gets an identity and renews it.
+#[derive(Debug)]
+pub struct Idempotence {
+    state: State,
+    backoff: Backoff,
+}
+
+impl Idempotence {
+    /// A producer's identity, or, where `needed` is false, that of none.
+    pub fn new(needed: bool, backoff: Backoff) -> Self {
+        Self { state: if needed { State::Wanted { from: Instant(0) } } else { State::NotNeeded }, backoff }
+    }
+
+    /// The identity to write with; `None` until there is one.
+    pub fn identity(&self) -> Option<Identity> {
+        match &self.state {
+            State::NotNeeded => Some(Identity::NONE),
+            State::Ready(identity) => Some(*identity),
+            State::Wanted { .. } | State::Asked | State::Failed(_) => None,
+        }
+    }
+
+    /// Why there will be none.
+    pub fn failure(&self) -> Option<&Error> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            State::NotNeeded | State::Wanted { .. } | State::Asked | State::Ready(_) => None,
+        }
+    }
+
+    /// The request to send, if one is due.
+    pub fn poll_request(&mut self, now: Now) -> Option<InitProducerIdRequest> {
+        let State::Wanted { from } = self.state else { return None };
+        if from > now.instant() {
+            return None;
+        }
+        self.state = State::Asked;
+        Some(InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() })
+    }
+
+    /// An answer came, or none will.
+    pub fn handle_response(&mut self, now: Now, response: Result<&InitProducerIdResponse, &Error>) {
+        let recovery = match response {
+            Ok(response) => match response.error_code.ok() {
+                Ok(()) => {
+                    self.backoff.reset();
+                    self.state = State::Ready(Identity { id: response.producer_id, epoch: response.producer_epoch });
+                    return;
+                }
+                Err(code) => recovery(code),
+            },
+            Err(_) => Recovery::Backoff,
+        };
+        self.state = match recovery {
+            Recovery::Fail(code) => State::Failed(Error::from_code(code, Some("the broker gives this producer no id"))),
+            Recovery::Backoff
+            | Recovery::RefreshMetadata
+            | Recovery::FindCoordinator
+            | Recovery::ResetOffset
+            | Recovery::BumpEpoch => State::Wanted { from: now.instant() + self.backoff.next() },
+        };
+    }
+
+    /// A batch that was written once has been given up: nothing may be written under this epoch again.
+    pub fn bump_epoch(&mut self) {
+        if let State::Ready(identity) = &mut self.state {
+            match identity.epoch.checked_add(1) {
+                // The highest epoch is kept for the broker's fencing.
+                Some(epoch) if epoch < i16::MAX => identity.epoch = epoch,
+                Some(_) | None => self.state = State::Wanted { from: Instant(0) },
+            }
+        }
+    }
+
+    /// When to call [`Self::poll_request`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Wanted { from } => Some(from),
+            State::NotNeeded | State::Asked | State::Ready(_) | State::Failed(_) => None,
+        }
+    }
+}
+
+fn recovery(code: ErrorCode) -> Recovery {
+    match code {
+        code if code.is_retriable() => Recovery::Backoff,
+        other => Recovery::Fail(other),
+    }
+}
