@@ -1,23 +1,12 @@
 //! The judges are judged first: every foreign client passes its own scenario on Apache Kafka.
 
+use felice_conformance::flights;
 use felice_conformance::kafka::{self, Kafka, KafkaOptions, SecurityProtocol};
-use felice_conformance::peers::Peer;
-use felice_conformance::{Extent, Failure, flights, wanted};
+use felice_conformance::peers::{Peer, exchange};
 
-fn unless_skipped<T>(test: &str, result: Result<T, Failure>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(Failure::Skip(skip)) => {
-            skip.announce(test);
-            None
-        }
-        Err(Failure::Failed(error)) => panic!("{test}: {error:#}"),
-    }
-}
+mod support;
 
-fn asked_for(test: &str) -> Option<Extent> {
-    unless_skipped(test, wanted().map_err(Failure::from))
-}
+use support::{asked_for, asked_for_full, unless_skipped};
 
 #[test]
 fn every_peer_passes_on_apache_kafka() {
@@ -36,7 +25,7 @@ fn every_peer_passes_on_apache_kafka() {
 #[test]
 fn three_nodes_start_and_know_each_other() {
     let test = "three_nodes_start_and_know_each_other";
-    if asked_for(test) != Some(Extent::Full) {
+    if !asked_for_full(test) {
         return;
     }
     let options = KafkaOptions { nodes: 3, ..KafkaOptions::default() };
@@ -48,7 +37,7 @@ fn three_nodes_start_and_know_each_other() {
 #[test]
 fn the_last_3_9_starts_with_secured_listeners() {
     let test = "the_last_3_9_starts_with_secured_listeners";
-    if asked_for(test) != Some(Extent::Full) {
+    if !asked_for_full(test) {
         return;
     }
     let options = KafkaOptions { secure: true, ..KafkaOptions::version(kafka::VERSION_3_9) };
@@ -64,4 +53,19 @@ fn the_flights_are_what_they_should_be() {
     }
     let Some(flights) = unless_skipped(test, flights::load()) else { return };
     assert_eq!(flights.len(), flights::ROWS);
+}
+
+#[test]
+fn java_reads_what_java_wrote() {
+    let test = "java_reads_what_java_wrote";
+    if !asked_for_full(test) {
+        return;
+    }
+    let Some(kafka) = unless_skipped(test, Kafka::start(KafkaOptions::default())) else { return };
+    let Some(written) = unless_skipped(test, exchange::java_writes(&kafka.bootstrap(), "exchange", 300)) else {
+        return;
+    };
+    let Some(read) = unless_skipped(test, exchange::java_reads(&kafka.bootstrap(), "exchange")) else { return };
+    assert_eq!(written.len(), 1500);
+    exchange::assert_same(&written, &read);
 }

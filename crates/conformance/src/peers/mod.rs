@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use crate::{Failure, Skip, cache, kafka, process};
 
 mod console;
+pub mod exchange;
 
 const RUN_WITHIN: Duration = Duration::from_secs(300);
 const BUILD_WITHIN: Duration = Duration::from_secs(600);
@@ -165,4 +166,31 @@ fn c() -> Result<Command, Failure> {
     }
     drop(lock);
     Ok(Command::new(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn report(code: i32, stdout: &str) -> anyhow::Result<Report> {
+        let finished = process::Finished {
+            status: ExitStatus::from_raw(code << 8),
+            stdout: stdout.to_owned(),
+            stderr: "why".to_owned(),
+        };
+        read_report(&finished)
+    }
+
+    #[test]
+    fn a_verdict_counts_only_with_a_report_and_a_clean_exit() {
+        let ok = r#"{"client":"x 1","ok":true,"checks":["create","delete"]}"#;
+        assert_eq!(report(0, ok).unwrap().checks, ["create", "delete"]);
+        assert!(report(1, ok).is_err());
+        assert!(report(0, "").unwrap_err().to_string().contains("why"));
+        let failed = r#"{"client":"x 1","ok":false,"checks":[],"failed":"create","error":"no leader"}"#;
+        assert!(report(0, failed).unwrap_err().to_string().contains("no leader"));
+    }
 }
