@@ -101,15 +101,29 @@ fn run_target(binaries: &Path, target: &str, seconds: u32) -> Result<()> {
     fs::create_dir_all(&corpus)?;
     fs::create_dir_all(&artifacts)?;
     seed(target, &corpus)?;
-    run::check(
+    let log = run::target_dir().join("fuzz").join(format!("{target}.log"));
+    let result = run::check(
         Command::new(binaries.join(target))
             .arg(&corpus)
             .arg(format!("-max_total_time={seconds}"))
             .arg(format!("-artifact_prefix={}/", artifacts.display()))
             .args(BOUNDS)
             .current_dir(folder())
+            .stderr(fs::File::create(&log)?)
             .env("ASAN_OPTIONS", "allocator_may_return_null=0:detect_leaks=0"),
-    )
+    );
+    // libFuzzer tells a great deal; of interest are how much was tried, and where it broke.
+    let told = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    for line in told.lines().filter(|line| line.starts_with("stat::") || result.is_err() && tells_why(line)).take(60) {
+        println!("  {line}");
+    }
+    result.with_context(|| format!("the whole story is in {}", log.display()))
+}
+
+fn tells_why(line: &str) -> bool {
+    ["panicked", "ERROR", "SUMMARY", "felice", "Test unit", "assertion", "left:", "right:"]
+        .iter()
+        .any(|word| line.contains(word))
 }
 
 /// Gives the message targets what Apache Kafka wrote to start from: without it ten seconds find no way into a nested array.
@@ -132,10 +146,12 @@ fn seed(target: &str, corpus: &Path) -> Result<()> {
                 "message_roundtrip" => {
                     [&u16::try_from(index)?.to_be_bytes()[..], &[u8::try_from(version)?], &body].concat()
                 }
-                "frames" | "broker" => match request_header(name, version, &messages)? {
-                    Some(header) => [&header[..], &body].concat(),
-                    None => continue,
-                },
+                "frames" | "broker" => {
+                    let Some(header) = request_header(name, version, &messages)? else { continue };
+                    let frame = [&header[..], &body].concat();
+                    let length = u16::try_from(frame.len())?.to_be_bytes();
+                    if target == "broker" { [&length[..], &frame].concat() } else { frame }
+                }
                 _ => return Ok(()),
             };
             let file = corpus.join(format!("kafka-{name}-{version}-{case}"));
