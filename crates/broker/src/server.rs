@@ -1,0 +1,74 @@
+//! The broker's thread: its runtime, its listener, its end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use felice_net::Listener;
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tracing::{debug, warn};
+
+use crate::Error;
+use crate::connection::{self, Limits};
+use crate::driver::Driver;
+
+/// How long a TLS client may take to agree.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long answers that are ready may take to go out when the broker stops.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) listener: Listener,
+    pub(crate) driver: Rc<Driver>,
+    pub(crate) limits: Limits,
+    pub(crate) max_connections: usize,
+}
+
+impl Server {
+    /// Serves until `stop` says so (or whoever holds it is gone), then closes the data directory.
+    pub(crate) async fn run(self, tasks: &LocalSet, stop: oneshot::Receiver<()>) -> Result<(), Error> {
+        let driver = Rc::clone(&self.driver);
+        tasks
+            .run_until(async move {
+                tokio::task::spawn_local(Rc::clone(&driver).keep_time());
+                tokio::select! {
+                    _ = stop => {}
+                    () = self.accept() => {}
+                }
+                let closed = driver.shutdown();
+                // Long polls were just answered: let them hear it.
+                if driver.connections() > 0 {
+                    tokio::time::sleep(LAST_WORDS).await;
+                }
+                closed.map_err(Error::from)
+            })
+            .await
+    }
+
+    async fn accept(self) {
+        loop {
+            let incoming = match self.listener.accept().await {
+                Ok(incoming) => incoming,
+                Err(error) => {
+                    // Too many open files, most likely: that passes when connections close.
+                    warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let peer = incoming.peer_addr();
+            if self.driver.connections() >= self.max_connections {
+                warn!("connection of {peer} closed: max.connections is {}", self.max_connections);
+                continue;
+            }
+            let (driver, limits) = (Rc::clone(&self.driver), self.limits);
+            tokio::task::spawn_local(async move {
+                match incoming.handshake(HANDSHAKE).await {
+                    Ok(stream) => connection::serve(driver, stream, peer, limits).await,
+                    Err(error) => debug!("{peer}: {error}"),
+                }
+            });
+        }
+    }
+}
