@@ -153,10 +153,10 @@ fn message_struct(out: &mut String, message: &Message, prefix: &str) -> Result<(
     let known = if min == max { format!("version == {min}") } else { format!("({min}..={max}).contains(&version)") };
     writeln!(out, "impl Message for {name} {{\nconst NAME: &'static str = {name:?};\n")?;
     writeln!(out, "fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {{")?;
-    writeln!(out, "if !({known}) {{ return Err(d.error(DecodeErrorKind::UnknownVersion(version))); }}")?;
+    writeln!(out, "if {} {{ return Err(d.error(DecodeErrorKind::UnknownVersion(version))); }}", negated(&known))?;
     decode_body(out, &scope, &message.root)?;
     writeln!(out, "}}\n\nfn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {{")?;
-    writeln!(out, "if !({known}) {{ return Err(EncodeError::UnknownVersion(version)); }}")?;
+    writeln!(out, "if {} {{ return Err(EncodeError::UnknownVersion(version)); }}", negated(&known))?;
     encode_body(out, &scope, &message.root)?;
     out.push_str("}\n}\n\n");
     Ok(())
@@ -326,6 +326,16 @@ fn condition(wanted: Versions, given: Versions) -> Option<String> {
     })
 }
 
+/// The opposite of what [`condition`] gave.
+fn negated(condition: &str) -> String {
+    match condition.strip_prefix("version ").and_then(|rest| rest.split_once(' ')) {
+        Some(("==", n)) => format!("version != {n}"),
+        Some((">=", n)) => format!("version < {n}"),
+        Some(("<=", n)) => format!("version > {n}"),
+        _ => format!("!{condition}"),
+    }
+}
+
 /// The argument that says whether lengths are compact.
 fn flexible(scope: &Scope<'_>, field: &Field) -> String {
     if field.never_flexible || scope.message.flexible.is_empty() {
@@ -492,7 +502,7 @@ fn encode_body(out: &mut String, scope: &Scope<'_>, of: &Struct) -> Result<()> {
             }
             (Some(when), false) => writeln!(out, "if {when} {{ {write} }}")?,
             (Some(_), true) => match condition(tagged, live) {
-                Some(when) if !refuse.is_empty() => writeln!(out, "if !({when}) && {}", &refuse["if ".len()..])?,
+                Some(when) if !refuse.is_empty() => writeln!(out, "if {} && {}", negated(&when), &refuse["if ".len()..])?,
                 _ => {}
             },
         }

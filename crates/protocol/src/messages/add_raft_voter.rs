@@ -42,7 +42,7 @@ impl Message for AddRaftVoterRequest {
     const NAME: &'static str = "AddRaftVoterRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let cluster_id = d.nullable_string(true).map_err(|e| e.in_field("ClusterId"))?;
@@ -65,7 +65,7 @@ impl Message for AddRaftVoterRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(true, self.cluster_id.as_deref())?;
@@ -113,7 +113,7 @@ impl Message for AddRaftVoterResponse {
     const NAME: &'static str = "AddRaftVoterResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -124,7 +124,7 @@ impl Message for AddRaftVoterResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

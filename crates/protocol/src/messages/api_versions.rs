@@ -20,7 +20,7 @@ impl Message for ApiVersionsRequest {
     const NAME: &'static str = "ApiVersionsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let client_software_name = if version >= 3 {
@@ -38,7 +38,7 @@ impl Message for ApiVersionsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 3 {
@@ -96,7 +96,7 @@ impl Message for ApiVersionsResponse {
     const NAME: &'static str = "ApiVersionsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -147,7 +147,7 @@ impl Message for ApiVersionsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);

@@ -36,7 +36,7 @@ impl Message for BeginQuorumEpochRequest {
     const NAME: &'static str = "BeginQuorumEpochRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let cluster_id = d.nullable_string(version == 1).map_err(|e| e.in_field("ClusterId"))?;
@@ -53,7 +53,7 @@ impl Message for BeginQuorumEpochRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(version == 1, self.cluster_id.as_deref())?;
@@ -90,7 +90,7 @@ impl Message for BeginQuorumEpochResponse {
     const NAME: &'static str = "BeginQuorumEpochResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -114,12 +114,12 @@ impl Message for BeginQuorumEpochResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);
         e.array(version == 1, &self.topics, |e, v| v.encode(e, version))?;
-        if !(version == 1) && !self.node_endpoints.is_empty() {
+        if version != 1 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::FieldNotInVersion { field: "NodeEndpoints", version });
         }
         if version == 1 {

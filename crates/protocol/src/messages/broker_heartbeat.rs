@@ -45,7 +45,7 @@ impl Message for BrokerHeartbeatRequest {
     const NAME: &'static str = "BrokerHeartbeatRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
@@ -79,7 +79,7 @@ impl Message for BrokerHeartbeatRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.broker_id);
@@ -87,10 +87,10 @@ impl Message for BrokerHeartbeatRequest {
         e.i64(self.current_metadata_offset);
         e.bool(self.want_fence);
         e.bool(self.want_shut_down);
-        if !(version >= 1) && !self.offline_log_dirs.is_empty() {
+        if version < 1 && !self.offline_log_dirs.is_empty() {
             return Err(EncodeError::FieldNotInVersion { field: "OfflineLogDirs", version });
         }
-        if !(version == 2) && self.cordoned_log_dirs.is_some() {
+        if version != 2 && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::FieldNotInVersion { field: "CordonedLogDirs", version });
         }
         let mut known = 0;
@@ -159,7 +159,7 @@ impl Message for BrokerHeartbeatResponse {
     const NAME: &'static str = "BrokerHeartbeatResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -172,7 +172,7 @@ impl Message for BrokerHeartbeatResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

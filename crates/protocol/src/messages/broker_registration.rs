@@ -51,7 +51,7 @@ impl Message for BrokerRegistrationRequest {
     const NAME: &'static str = "BrokerRegistrationRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
@@ -82,7 +82,7 @@ impl Message for BrokerRegistrationRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.broker_id);
@@ -135,7 +135,7 @@ impl Message for BrokerRegistrationResponse {
     const NAME: &'static str = "BrokerRegistrationResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -146,7 +146,7 @@ impl Message for BrokerRegistrationResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -54,7 +54,7 @@ impl Message for ConsumerGroupHeartbeatRequest {
     const NAME: &'static str = "ConsumerGroupHeartbeatRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
@@ -88,7 +88,7 @@ impl Message for ConsumerGroupHeartbeatRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.group_id)?;
@@ -137,7 +137,7 @@ impl Message for ConsumerGroupHeartbeatResponse {
     const NAME: &'static str = "ConsumerGroupHeartbeatResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -162,7 +162,7 @@ impl Message for ConsumerGroupHeartbeatResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -26,7 +26,7 @@ impl Message for ControllerRegistrationRequest {
     const NAME: &'static str = "ControllerRegistrationRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let controller_id = d.i32().map_err(|e| e.in_field("ControllerId"))?;
@@ -39,7 +39,7 @@ impl Message for ControllerRegistrationRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.controller_id);
@@ -82,7 +82,7 @@ impl Message for ControllerRegistrationResponse {
     const NAME: &'static str = "ControllerRegistrationResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -93,7 +93,7 @@ impl Message for ControllerRegistrationResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -17,7 +17,7 @@ impl Message for CreateAclsRequest {
     const NAME: &'static str = "CreateAclsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let creations =
@@ -27,7 +27,7 @@ impl Message for CreateAclsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version >= 2, &self.creations, |e, v| v.encode(e, version))?;
@@ -55,7 +55,7 @@ impl Message for CreateAclsResponse {
     const NAME: &'static str = "CreateAclsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -67,7 +67,7 @@ impl Message for CreateAclsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -37,7 +37,7 @@ impl Message for CreateDelegationTokenRequest {
     const NAME: &'static str = "CreateDelegationTokenRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let owner_principal_type = if version == 3 {
@@ -59,7 +59,7 @@ impl Message for CreateDelegationTokenRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version == 3 {
@@ -116,7 +116,7 @@ impl Message for CreateDelegationTokenResponse {
     const NAME: &'static str = "CreateDelegationTokenResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -156,7 +156,7 @@ impl Message for CreateDelegationTokenResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);

@@ -21,7 +21,7 @@ impl Message for CreatePartitionsRequest {
     const NAME: &'static str = "CreatePartitionsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d
@@ -34,7 +34,7 @@ impl Message for CreatePartitionsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version >= 2, &self.topics, |e, v| v.encode(e, version))?;
@@ -64,7 +64,7 @@ impl Message for CreatePartitionsResponse {
     const NAME: &'static str = "CreatePartitionsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -76,7 +76,7 @@ impl Message for CreatePartitionsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

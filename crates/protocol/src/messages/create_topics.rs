@@ -27,7 +27,7 @@ impl Message for CreateTopicsRequest {
     const NAME: &'static str = "CreateTopicsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((2..=7).contains(&version)) {
+        if !(2..=7).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics =
@@ -39,7 +39,7 @@ impl Message for CreateTopicsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((2..=7).contains(&version)) {
+        if !(2..=7).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version >= 5, &self.topics, |e, v| v.encode(e, version))?;
@@ -69,7 +69,7 @@ impl Message for CreateTopicsResponse {
     const NAME: &'static str = "CreateTopicsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((2..=7).contains(&version)) {
+        if !(2..=7).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -81,7 +81,7 @@ impl Message for CreateTopicsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((2..=7).contains(&version)) {
+        if !(2..=7).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

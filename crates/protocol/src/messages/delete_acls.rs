@@ -17,7 +17,7 @@ impl Message for DeleteAclsRequest {
     const NAME: &'static str = "DeleteAclsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let filters = d
@@ -28,7 +28,7 @@ impl Message for DeleteAclsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version >= 2, &self.filters, |e, v| v.encode(e, version))?;
@@ -56,7 +56,7 @@ impl Message for DeleteAclsResponse {
     const NAME: &'static str = "DeleteAclsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -68,7 +68,7 @@ impl Message for DeleteAclsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

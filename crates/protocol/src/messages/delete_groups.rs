@@ -17,7 +17,7 @@ impl Message for DeleteGroupsRequest {
     const NAME: &'static str = "DeleteGroupsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let groups_names = d.vec(version == 2, |d| d.string(version == 2)).map_err(|e| e.in_field("GroupsNames"))?;
@@ -26,7 +26,7 @@ impl Message for DeleteGroupsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version == 2, &self.groups_names, |e, v| e.string(version == 2, v))?;
@@ -54,7 +54,7 @@ impl Message for DeleteGroupsResponse {
     const NAME: &'static str = "DeleteGroupsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -66,7 +66,7 @@ impl Message for DeleteGroupsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -21,7 +21,7 @@ impl Message for DeleteTopicsRequest {
     const NAME: &'static str = "DeleteTopicsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=6).contains(&version)) {
+        if !(1..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = if version == 6 {
@@ -40,7 +40,7 @@ impl Message for DeleteTopicsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=6).contains(&version)) {
+        if !(1..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version == 6 {
@@ -76,7 +76,7 @@ impl Message for DeleteTopicsResponse {
     const NAME: &'static str = "DeleteTopicsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=6).contains(&version)) {
+        if !(1..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -88,7 +88,7 @@ impl Message for DeleteTopicsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=6).contains(&version)) {
+        if !(1..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

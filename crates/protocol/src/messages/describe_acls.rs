@@ -45,7 +45,7 @@ impl Message for DescribeAclsRequest {
     const NAME: &'static str = "DescribeAclsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let resource_type_filter = d.i8().map_err(|e| e.in_field("ResourceTypeFilter"))?;
@@ -69,7 +69,7 @@ impl Message for DescribeAclsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i8(self.resource_type_filter);
@@ -119,7 +119,7 @@ impl Message for DescribeAclsResponse {
     const NAME: &'static str = "DescribeAclsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -133,7 +133,7 @@ impl Message for DescribeAclsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

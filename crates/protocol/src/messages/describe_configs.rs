@@ -21,7 +21,7 @@ impl Message for DescribeConfigsRequest {
     const NAME: &'static str = "DescribeConfigsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=4).contains(&version)) {
+        if !(1..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let resources = d
@@ -35,7 +35,7 @@ impl Message for DescribeConfigsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=4).contains(&version)) {
+        if !(1..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version == 4, &self.resources, |e, v| v.encode(e, version))?;
@@ -69,7 +69,7 @@ impl Message for DescribeConfigsResponse {
     const NAME: &'static str = "DescribeConfigsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=4).contains(&version)) {
+        if !(1..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -81,7 +81,7 @@ impl Message for DescribeConfigsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=4).contains(&version)) {
+        if !(1..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

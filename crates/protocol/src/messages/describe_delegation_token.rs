@@ -24,7 +24,7 @@ impl Message for DescribeDelegationTokenRequest {
     const NAME: &'static str = "DescribeDelegationTokenRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let owners = d
@@ -35,7 +35,7 @@ impl Message for DescribeDelegationTokenRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_array(version >= 2, self.owners.as_deref(), |e, v| v.encode(e, version))?;
@@ -65,7 +65,7 @@ impl Message for DescribeDelegationTokenResponse {
     const NAME: &'static str = "DescribeDelegationTokenResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -78,7 +78,7 @@ impl Message for DescribeDelegationTokenResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=3).contains(&version)) {
+        if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);

@@ -19,7 +19,7 @@ impl Message for DescribeGroupsRequest {
     const NAME: &'static str = "DescribeGroupsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let groups = d.vec(version >= 5, |d| d.string(version >= 5)).map_err(|e| e.in_field("Groups"))?;
@@ -30,7 +30,7 @@ impl Message for DescribeGroupsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version >= 5, &self.groups, |e, v| e.string(version >= 5, v))?;
@@ -63,7 +63,7 @@ impl Message for DescribeGroupsResponse {
     const NAME: &'static str = "DescribeGroupsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 1 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -74,7 +74,7 @@ impl Message for DescribeGroupsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {

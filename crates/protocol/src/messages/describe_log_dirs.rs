@@ -24,7 +24,7 @@ impl Message for DescribeLogDirsRequest {
     const NAME: &'static str = "DescribeLogDirsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=5).contains(&version)) {
+        if !(1..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d
@@ -35,7 +35,7 @@ impl Message for DescribeLogDirsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=5).contains(&version)) {
+        if !(1..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_array(version >= 2, self.topics.as_deref(), |e, v| v.encode(e, version))?;
@@ -65,7 +65,7 @@ impl Message for DescribeLogDirsResponse {
     const NAME: &'static str = "DescribeLogDirsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=5).contains(&version)) {
+        if !(1..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -79,7 +79,7 @@ impl Message for DescribeLogDirsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=5).contains(&version)) {
+        if !(1..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -18,7 +18,7 @@ impl Message for DescribeQuorumRequest {
     const NAME: &'static str = "DescribeQuorumRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d.vec(true, |d| request::TopicData::decode(d, version)).map_err(|e| e.in_field("Topics"))?;
@@ -27,7 +27,7 @@ impl Message for DescribeQuorumRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.topics, |e, v| v.encode(e, version))?;
@@ -69,7 +69,7 @@ impl Message for DescribeQuorumResponse {
     const NAME: &'static str = "DescribeQuorumResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -89,7 +89,7 @@ impl Message for DescribeQuorumResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);

@@ -33,7 +33,7 @@ impl Message for ElectLeadersRequest {
     const NAME: &'static str = "ElectLeadersRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let election_type = if version >= 1 { d.i8().map_err(|e| e.in_field("ElectionType"))? } else { 0 };
@@ -46,7 +46,7 @@ impl Message for ElectLeadersRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {
@@ -82,7 +82,7 @@ impl Message for ElectLeadersResponse {
     const NAME: &'static str = "ElectLeadersResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -96,7 +96,7 @@ impl Message for ElectLeadersResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -24,7 +24,7 @@ impl Message for EndTxnRequest {
     const NAME: &'static str = "EndTxnRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let transactional_id = d.string(version >= 3).map_err(|e| e.in_field("TransactionalId"))?;
@@ -36,7 +36,7 @@ impl Message for EndTxnRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version >= 3, &self.transactional_id)?;
@@ -83,7 +83,7 @@ impl Message for EndTxnResponse {
     const NAME: &'static str = "EndTxnResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -95,7 +95,7 @@ impl Message for EndTxnResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -34,7 +34,7 @@ impl Message for EnvelopeRequest {
     const NAME: &'static str = "EnvelopeRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let request_data = d.bytes(true).map_err(|e| e.in_field("RequestData"))?;
@@ -45,7 +45,7 @@ impl Message for EnvelopeRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.bytes(true, &self.request_data)?;
@@ -73,7 +73,7 @@ impl Message for EnvelopeResponse {
     const NAME: &'static str = "EnvelopeResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let response_data = d.nullable_bytes(true).map_err(|e| e.in_field("ResponseData"))?;
@@ -83,7 +83,7 @@ impl Message for EnvelopeResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_bytes(true, self.response_data.as_ref())?;

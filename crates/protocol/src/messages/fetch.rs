@@ -60,7 +60,7 @@ impl Message for FetchRequest {
     const NAME: &'static str = "FetchRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((4..=18).contains(&version)) {
+        if !(4..=18).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let mut cluster_id = None;
@@ -116,7 +116,7 @@ impl Message for FetchRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((4..=18).contains(&version)) {
+        if !(4..=18).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version <= 14 {
@@ -124,7 +124,7 @@ impl Message for FetchRequest {
         } else if self.replica_id != -1 {
             return Err(EncodeError::FieldNotInVersion { field: "ReplicaId", version });
         }
-        if !(version >= 15) && self.replica_state != Default::default() {
+        if version < 15 && self.replica_state != Default::default() {
             return Err(EncodeError::FieldNotInVersion { field: "ReplicaState", version });
         }
         e.i32(self.max_wait_ms);
@@ -195,7 +195,7 @@ impl Message for FetchResponse {
     const NAME: &'static str = "FetchResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((4..=18).contains(&version)) {
+        if !(4..=18).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -223,7 +223,7 @@ impl Message for FetchResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((4..=18).contains(&version)) {
+        if !(4..=18).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);
@@ -236,7 +236,7 @@ impl Message for FetchResponse {
             return Err(EncodeError::FieldNotInVersion { field: "SessionId", version });
         }
         e.array(version >= 12, &self.responses, |e, v| v.encode(e, version))?;
-        if !(version >= 16) && !self.node_endpoints.is_empty() {
+        if version < 16 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::FieldNotInVersion { field: "NodeEndpoints", version });
         }
         if version >= 12 {
@@ -675,13 +675,13 @@ pub mod response {
             if version >= 5 {
                 e.i64(self.log_start_offset);
             }
-            if !(version >= 12) && self.diverging_epoch != Default::default() {
+            if version < 12 && self.diverging_epoch != Default::default() {
                 return Err(EncodeError::FieldNotInVersion { field: "DivergingEpoch", version });
             }
-            if !(version >= 12) && self.current_leader != Default::default() {
+            if version < 12 && self.current_leader != Default::default() {
                 return Err(EncodeError::FieldNotInVersion { field: "CurrentLeader", version });
             }
-            if !(version >= 12) && self.snapshot_id != Default::default() {
+            if version < 12 && self.snapshot_id != Default::default() {
                 return Err(EncodeError::FieldNotInVersion { field: "SnapshotId", version });
             }
             e.nullable_array(version >= 12, self.aborted_transactions.as_deref(), |e, v| v.encode(e, version))?;

@@ -22,7 +22,7 @@ impl Message for FindCoordinatorRequest {
     const NAME: &'static str = "FindCoordinatorRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let key =
@@ -38,7 +38,7 @@ impl Message for FindCoordinatorRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version <= 3 {
@@ -105,7 +105,7 @@ impl Message for FindCoordinatorResponse {
     const NAME: &'static str = "FindCoordinatorResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 1 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -139,7 +139,7 @@ impl Message for FindCoordinatorResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {

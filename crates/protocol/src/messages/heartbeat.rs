@@ -24,7 +24,7 @@ impl Message for HeartbeatRequest {
     const NAME: &'static str = "HeartbeatRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(version == 4).map_err(|e| e.in_field("GroupId"))?;
@@ -40,7 +40,7 @@ impl Message for HeartbeatRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version == 4, &self.group_id)?;
@@ -75,7 +75,7 @@ impl Message for HeartbeatResponse {
     const NAME: &'static str = "HeartbeatResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 1 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -85,7 +85,7 @@ impl Message for HeartbeatResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {

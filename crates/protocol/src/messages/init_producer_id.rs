@@ -42,7 +42,7 @@ impl Message for InitProducerIdRequest {
     const NAME: &'static str = "InitProducerIdRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let transactional_id = d.nullable_string(version >= 2).map_err(|e| e.in_field("TransactionalId"))?;
@@ -64,7 +64,7 @@ impl Message for InitProducerIdRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(version >= 2, self.transactional_id.as_deref())?;
@@ -135,7 +135,7 @@ impl Message for InitProducerIdResponse {
     const NAME: &'static str = "InitProducerIdResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -159,7 +159,7 @@ impl Message for InitProducerIdResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=6).contains(&version)) {
+        if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -48,7 +48,7 @@ impl Message for JoinGroupRequest {
     const NAME: &'static str = "JoinGroupRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=9).contains(&version)) {
+        if !(0..=9).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(version >= 6).map_err(|e| e.in_field("GroupId"))?;
@@ -81,7 +81,7 @@ impl Message for JoinGroupRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=9).contains(&version)) {
+        if !(0..=9).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version >= 6, &self.group_id)?;
@@ -155,7 +155,7 @@ impl Message for JoinGroupResponse {
     const NAME: &'static str = "JoinGroupResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=9).contains(&version)) {
+        if !(0..=9).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 2 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -188,7 +188,7 @@ impl Message for JoinGroupResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=9).contains(&version)) {
+        if !(0..=9).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 2 {

@@ -22,7 +22,7 @@ impl Message for LeaveGroupRequest {
     const NAME: &'static str = "LeaveGroupRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(version >= 4).map_err(|e| e.in_field("GroupId"))?;
@@ -38,7 +38,7 @@ impl Message for LeaveGroupRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version >= 4, &self.group_id)?;
@@ -78,7 +78,7 @@ impl Message for LeaveGroupResponse {
     const NAME: &'static str = "LeaveGroupResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 1 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -93,7 +93,7 @@ impl Message for LeaveGroupResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {

@@ -18,7 +18,7 @@ impl Message for ListConfigResourcesRequest {
     const NAME: &'static str = "ListConfigResourcesRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let resource_types =
@@ -28,7 +28,7 @@ impl Message for ListConfigResourcesRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version == 1 {
@@ -63,7 +63,7 @@ impl Message for ListConfigResourcesResponse {
     const NAME: &'static str = "ListConfigResourcesResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -75,7 +75,7 @@ impl Message for ListConfigResourcesResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

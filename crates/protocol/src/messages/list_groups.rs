@@ -20,7 +20,7 @@ impl Message for ListGroupsRequest {
     const NAME: &'static str = "ListGroupsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let states_filter = if version >= 4 {
@@ -38,7 +38,7 @@ impl Message for ListGroupsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 4 {
@@ -77,7 +77,7 @@ impl Message for ListGroupsResponse {
     const NAME: &'static str = "ListGroupsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 1 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -89,7 +89,7 @@ impl Message for ListGroupsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {

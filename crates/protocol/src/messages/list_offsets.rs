@@ -23,7 +23,7 @@ impl Message for ListOffsetsRequest {
     const NAME: &'static str = "ListOffsetsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=11).contains(&version)) {
+        if !(1..=11).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let replica_id = d.i32().map_err(|e| e.in_field("ReplicaId"))?;
@@ -36,7 +36,7 @@ impl Message for ListOffsetsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=11).contains(&version)) {
+        if !(1..=11).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.replica_id);
@@ -73,7 +73,7 @@ impl Message for ListOffsetsResponse {
     const NAME: &'static str = "ListOffsetsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=11).contains(&version)) {
+        if !(1..=11).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 2 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -85,7 +85,7 @@ impl Message for ListOffsetsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=11).contains(&version)) {
+        if !(1..=11).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 2 {

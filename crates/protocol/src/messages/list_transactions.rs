@@ -36,7 +36,7 @@ impl Message for ListTransactionsRequest {
     const NAME: &'static str = "ListTransactionsRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let state_filters = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("StateFilters"))?;
@@ -58,7 +58,7 @@ impl Message for ListTransactionsRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.state_filters, |e, v| e.string(true, v))?;
@@ -102,7 +102,7 @@ impl Message for ListTransactionsResponse {
     const NAME: &'static str = "ListTransactionsResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -116,7 +116,7 @@ impl Message for ListTransactionsResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

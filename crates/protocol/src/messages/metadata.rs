@@ -36,7 +36,7 @@ impl Message for MetadataRequest {
     const NAME: &'static str = "MetadataRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=13).contains(&version)) {
+        if !(0..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = if version >= 1 {
@@ -65,7 +65,7 @@ impl Message for MetadataRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=13).contains(&version)) {
+        if !(0..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 1 {
@@ -138,7 +138,7 @@ impl Message for MetadataResponse {
     const NAME: &'static str = "MetadataResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=13).contains(&version)) {
+        if !(0..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 3 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -172,7 +172,7 @@ impl Message for MetadataResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=13).contains(&version)) {
+        if !(0..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 3 {

@@ -41,7 +41,7 @@ impl Message for OffsetCommitRequest {
     const NAME: &'static str = "OffsetCommitRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((2..=10).contains(&version)) {
+        if !(2..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(version >= 8).map_err(|e| e.in_field("GroupId"))?;
@@ -69,7 +69,7 @@ impl Message for OffsetCommitRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((2..=10).contains(&version)) {
+        if !(2..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version >= 8, &self.group_id)?;
@@ -108,7 +108,7 @@ impl Message for OffsetCommitResponse {
     const NAME: &'static str = "OffsetCommitResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((2..=10).contains(&version)) {
+        if !(2..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 3 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -120,7 +120,7 @@ impl Message for OffsetCommitResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((2..=10).contains(&version)) {
+        if !(2..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 3 {

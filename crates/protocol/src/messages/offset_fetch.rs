@@ -36,7 +36,7 @@ impl Message for OffsetFetchRequest {
     const NAME: &'static str = "OffsetFetchRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=10).contains(&version)) {
+        if !(1..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id =
@@ -62,7 +62,7 @@ impl Message for OffsetFetchRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=10).contains(&version)) {
+        if !(1..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version <= 7 {
@@ -118,7 +118,7 @@ impl Message for OffsetFetchResponse {
     const NAME: &'static str = "OffsetFetchResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=10).contains(&version)) {
+        if !(1..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = if version >= 3 { d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))? } else { 0 };
@@ -143,7 +143,7 @@ impl Message for OffsetFetchResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=10).contains(&version)) {
+        if !(1..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 3 {

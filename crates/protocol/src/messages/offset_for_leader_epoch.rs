@@ -25,7 +25,7 @@ impl Message for OffsetForLeaderEpochRequest {
     const NAME: &'static str = "OffsetForLeaderEpochRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((2..=4).contains(&version)) {
+        if !(2..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let replica_id = if version >= 3 { d.i32().map_err(|e| e.in_field("ReplicaId"))? } else { -2 };
@@ -37,7 +37,7 @@ impl Message for OffsetForLeaderEpochRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((2..=4).contains(&version)) {
+        if !(2..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         if version >= 3 {
@@ -68,7 +68,7 @@ impl Message for OffsetForLeaderEpochResponse {
     const NAME: &'static str = "OffsetForLeaderEpochResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((2..=4).contains(&version)) {
+        if !(2..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -80,7 +80,7 @@ impl Message for OffsetForLeaderEpochResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((2..=4).contains(&version)) {
+        if !(2..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

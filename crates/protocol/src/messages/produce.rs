@@ -23,7 +23,7 @@ impl Message for ProduceRequest {
     const NAME: &'static str = "ProduceRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((3..=13).contains(&version)) {
+        if !(3..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let transactional_id = d.nullable_string(version >= 9).map_err(|e| e.in_field("TransactionalId"))?;
@@ -37,7 +37,7 @@ impl Message for ProduceRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((3..=13).contains(&version)) {
+        if !(3..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(version >= 9, self.transactional_id.as_deref())?;
@@ -70,7 +70,7 @@ impl Message for ProduceResponse {
     const NAME: &'static str = "ProduceResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((3..=13).contains(&version)) {
+        if !(3..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let responses = d
@@ -95,12 +95,12 @@ impl Message for ProduceResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((3..=13).contains(&version)) {
+        if !(3..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(version >= 9, &self.responses, |e, v| v.encode(e, version))?;
         e.i32(self.throttle_time_ms);
-        if !(version >= 10) && !self.node_endpoints.is_empty() {
+        if version < 10 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::FieldNotInVersion { field: "NodeEndpoints", version });
         }
         if version >= 9 {
@@ -363,7 +363,7 @@ pub mod response {
             if version >= 8 {
                 e.nullable_string(version >= 9, self.error_message.as_deref())?;
             }
-            if !(version >= 10) && self.current_leader != Default::default() {
+            if version < 10 && self.current_leader != Default::default() {
                 return Err(EncodeError::FieldNotInVersion { field: "CurrentLeader", version });
             }
             if version >= 9 {

@@ -27,7 +27,7 @@ impl Message for PushTelemetryRequest {
     const NAME: &'static str = "PushTelemetryRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let client_instance_id = d.uuid().map_err(|e| e.in_field("ClientInstanceId"))?;
@@ -40,7 +40,7 @@ impl Message for PushTelemetryRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.uuid(self.client_instance_id);
@@ -70,7 +70,7 @@ impl Message for PushTelemetryResponse {
     const NAME: &'static str = "PushTelemetryResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -80,7 +80,7 @@ impl Message for PushTelemetryResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

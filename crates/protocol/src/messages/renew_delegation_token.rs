@@ -21,7 +21,7 @@ impl Message for RenewDelegationTokenRequest {
     const NAME: &'static str = "RenewDelegationTokenRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let hmac = d.bytes(version == 2).map_err(|e| e.in_field("Hmac"))?;
@@ -31,7 +31,7 @@ impl Message for RenewDelegationTokenRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.bytes(version == 2, &self.hmac)?;
@@ -62,7 +62,7 @@ impl Message for RenewDelegationTokenResponse {
     const NAME: &'static str = "RenewDelegationTokenResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -73,7 +73,7 @@ impl Message for RenewDelegationTokenResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);

@@ -16,7 +16,7 @@ impl Message for SaslHandshakeRequest {
     const NAME: &'static str = "SaslHandshakeRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let mechanism = d.string(false).map_err(|e| e.in_field("Mechanism"))?;
@@ -24,7 +24,7 @@ impl Message for SaslHandshakeRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(false, &self.mechanism)?;
@@ -45,7 +45,7 @@ impl Message for SaslHandshakeResponse {
     const NAME: &'static str = "SaslHandshakeResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -54,7 +54,7 @@ impl Message for SaslHandshakeResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.error_code.0);

@@ -39,7 +39,7 @@ impl Message for ShareAcknowledgeRequest {
     const NAME: &'static str = "ShareAcknowledgeRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.nullable_string(true).map_err(|e| e.in_field("GroupId"))?;
@@ -53,7 +53,7 @@ impl Message for ShareAcknowledgeRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(true, self.group_id.as_deref())?;
@@ -95,7 +95,7 @@ impl Message for ShareAcknowledgeResponse {
     const NAME: &'static str = "ShareAcknowledgeResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -121,7 +121,7 @@ impl Message for ShareAcknowledgeResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

@@ -60,7 +60,7 @@ impl Message for ShareFetchRequest {
     const NAME: &'static str = "ShareFetchRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.nullable_string(true).map_err(|e| e.in_field("GroupId"))?;
@@ -96,7 +96,7 @@ impl Message for ShareFetchRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(true, self.group_id.as_deref())?;
@@ -147,7 +147,7 @@ impl Message for ShareFetchResponse {
     const NAME: &'static str = "ShareFetchResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -172,7 +172,7 @@ impl Message for ShareFetchResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

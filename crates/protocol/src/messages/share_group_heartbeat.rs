@@ -26,7 +26,7 @@ impl Message for ShareGroupHeartbeatRequest {
     const NAME: &'static str = "ShareGroupHeartbeatRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 1) {
+        if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
@@ -40,7 +40,7 @@ impl Message for ShareGroupHeartbeatRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 1) {
+        if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.group_id)?;
@@ -80,7 +80,7 @@ impl Message for ShareGroupHeartbeatResponse {
     const NAME: &'static str = "ShareGroupHeartbeatResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 1) {
+        if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -105,7 +105,7 @@ impl Message for ShareGroupHeartbeatResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 1) {
+        if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

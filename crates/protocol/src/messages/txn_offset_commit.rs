@@ -47,7 +47,7 @@ impl Message for TxnOffsetCommitRequest {
     const NAME: &'static str = "TxnOffsetCommitRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let transactional_id = d.string(version >= 3).map_err(|e| e.in_field("TransactionalId"))?;
@@ -77,7 +77,7 @@ impl Message for TxnOffsetCommitRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version >= 3, &self.transactional_id)?;
@@ -124,7 +124,7 @@ impl Message for TxnOffsetCommitResponse {
     const NAME: &'static str = "TxnOffsetCommitResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -136,7 +136,7 @@ impl Message for TxnOffsetCommitResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=5).contains(&version)) {
+        if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

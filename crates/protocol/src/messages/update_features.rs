@@ -28,7 +28,7 @@ impl Message for UpdateFeaturesRequest {
     const NAME: &'static str = "UpdateFeaturesRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let timeout_ms = d.i32().map_err(|e| e.in_field("timeoutMs"))?;
@@ -40,7 +40,7 @@ impl Message for UpdateFeaturesRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.timeout_ms);
@@ -88,7 +88,7 @@ impl Message for UpdateFeaturesResponse {
     const NAME: &'static str = "UpdateFeaturesResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let throttle_time_ms = d.i32().map_err(|e| e.in_field("ThrottleTimeMs"))?;
@@ -104,7 +104,7 @@ impl Message for UpdateFeaturesResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.throttle_time_ms);

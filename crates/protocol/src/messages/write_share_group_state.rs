@@ -19,7 +19,7 @@ impl Message for WriteShareGroupStateRequest {
     const NAME: &'static str = "WriteShareGroupStateRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
@@ -29,7 +29,7 @@ impl Message for WriteShareGroupStateRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.group_id)?;
@@ -54,7 +54,7 @@ impl Message for WriteShareGroupStateResponse {
     const NAME: &'static str = "WriteShareGroupStateResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let results =
@@ -64,7 +64,7 @@ impl Message for WriteShareGroupStateResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.results, |e, v| v.encode(e, version))?;

@@ -17,7 +17,7 @@ impl Message for WriteTxnMarkersRequest {
     const NAME: &'static str = "WriteTxnMarkersRequest";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let markers =
@@ -27,7 +27,7 @@ impl Message for WriteTxnMarkersRequest {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.markers, |e, v| v.encode(e, version))?;
@@ -51,7 +51,7 @@ impl Message for WriteTxnMarkersResponse {
     const NAME: &'static str = "WriteTxnMarkersResponse";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let markers = d
@@ -62,7 +62,7 @@ impl Message for WriteTxnMarkersResponse {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.markers, |e, v| v.encode(e, version))?;

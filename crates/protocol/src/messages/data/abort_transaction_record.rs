@@ -17,7 +17,7 @@ impl Message for AbortTransactionRecord {
     const NAME: &'static str = "AbortTransactionRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let mut reason = None;
@@ -32,7 +32,7 @@ impl Message for AbortTransactionRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         let mut known = 0;

@@ -31,7 +31,7 @@ impl Message for AccessControlEntryRecord {
     const NAME: &'static str = "AccessControlEntryRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let id = d.uuid().map_err(|e| e.in_field("Id"))?;
@@ -57,7 +57,7 @@ impl Message for AccessControlEntryRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.uuid(self.id);

@@ -17,7 +17,7 @@ impl Message for BeginTransactionRecord {
     const NAME: &'static str = "BeginTransactionRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let mut name = None;
@@ -32,7 +32,7 @@ impl Message for BeginTransactionRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         let mut known = 0;

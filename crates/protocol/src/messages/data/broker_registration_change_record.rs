@@ -27,7 +27,7 @@ impl Message for BrokerRegistrationChangeRecord {
     const NAME: &'static str = "BrokerRegistrationChangeRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
@@ -67,18 +67,18 @@ impl Message for BrokerRegistrationChangeRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.broker_id);
         e.i64(self.broker_epoch);
-        if !(version >= 1) && self.in_controlled_shutdown != 0 {
+        if version < 1 && self.in_controlled_shutdown != 0 {
             return Err(EncodeError::FieldNotInVersion { field: "InControlledShutdown", version });
         }
-        if !(version >= 2) && !self.log_dirs.is_empty() {
+        if version < 2 && !self.log_dirs.is_empty() {
             return Err(EncodeError::FieldNotInVersion { field: "LogDirs", version });
         }
-        if !(version == 3) && self.cordoned_log_dirs.is_some() {
+        if version != 3 && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::FieldNotInVersion { field: "CordonedLogDirs", version });
         }
         let mut known = 0;

@@ -17,7 +17,7 @@ impl Message for ClearElrRecord {
     const NAME: &'static str = "ClearElrRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
@@ -26,7 +26,7 @@ impl Message for ClearElrRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.topic_name)?;

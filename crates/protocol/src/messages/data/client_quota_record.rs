@@ -23,7 +23,7 @@ impl Message for ClientQuotaRecord {
     const NAME: &'static str = "ClientQuotaRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let entity = d.vec(true, |d| EntityData::decode(d, version)).map_err(|e| e.in_field("Entity"))?;
@@ -35,7 +35,7 @@ impl Message for ClientQuotaRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.entity, |e, v| v.encode(e, version))?;

@@ -35,7 +35,7 @@ impl Message for ConfigRecord {
     const NAME: &'static str = "ConfigRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let resource_type = d.i8().map_err(|e| e.in_field("ResourceType"))?;
@@ -47,7 +47,7 @@ impl Message for ConfigRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i8(self.resource_type);

@@ -17,7 +17,7 @@ impl Message for ConsumerGroupPartitionMetadataValue {
     const NAME: &'static str = "ConsumerGroupPartitionMetadataValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d.vec(true, |d| TopicMetadata::decode(d, version)).map_err(|e| e.in_field("Topics"))?;
@@ -26,7 +26,7 @@ impl Message for ConsumerGroupPartitionMetadataValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.topics, |e, v| v.encode(e, version))?;

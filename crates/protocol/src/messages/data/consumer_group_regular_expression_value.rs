@@ -21,7 +21,7 @@ impl Message for ConsumerGroupRegularExpressionValue {
     const NAME: &'static str = "ConsumerGroupRegularExpressionValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("Topics"))?;
@@ -32,7 +32,7 @@ impl Message for ConsumerGroupRegularExpressionValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.topics, |e, v| e.string(true, v))?;

@@ -18,7 +18,7 @@ impl Message for ConsumerProtocolAssignment {
     const NAME: &'static str = "ConsumerProtocolAssignment";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let assigned_partitions =
@@ -28,7 +28,7 @@ impl Message for ConsumerProtocolAssignment {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(false, &self.assigned_partitions, |e, v| v.encode(e, version))?;

@@ -30,7 +30,7 @@ impl Message for ConsumerProtocolSubscription {
     const NAME: &'static str = "ConsumerProtocolSubscription";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topics = d.vec(false, |d| d.string(false)).map_err(|e| e.in_field("Topics"))?;
@@ -46,7 +46,7 @@ impl Message for ConsumerProtocolSubscription {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=3).contains(&version)) {
+        if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(false, &self.topics, |e, v| e.string(false, v))?;

@@ -15,7 +15,7 @@ impl Message for ControlRecordTypeSchema {
     const NAME: &'static str = "ControlRecordTypeSchema";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let r#type = d.i16().map_err(|e| e.in_field("Type"))?;
@@ -23,7 +23,7 @@ impl Message for ControlRecordTypeSchema {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.r#type);

@@ -21,7 +21,7 @@ impl Message for DefaultPrincipalData {
     const NAME: &'static str = "DefaultPrincipalData";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let r#type = d.string(true).map_err(|e| e.in_field("Type"))?;
@@ -32,7 +32,7 @@ impl Message for DefaultPrincipalData {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.r#type)?;

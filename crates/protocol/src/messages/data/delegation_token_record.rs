@@ -29,7 +29,7 @@ impl Message for DelegationTokenRecord {
     const NAME: &'static str = "DelegationTokenRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let owner = d.string(true).map_err(|e| e.in_field("Owner"))?;
@@ -53,7 +53,7 @@ impl Message for DelegationTokenRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.owner)?;

@@ -15,7 +15,7 @@ impl Message for EndTxnMarker {
     const NAME: &'static str = "EndTxnMarker";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let coordinator_epoch = d.i32().map_err(|e| e.in_field("CoordinatorEpoch"))?;
@@ -23,7 +23,7 @@ impl Message for EndTxnMarker {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.coordinator_epoch);

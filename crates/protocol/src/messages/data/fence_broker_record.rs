@@ -19,7 +19,7 @@ impl Message for FenceBrokerRecord {
     const NAME: &'static str = "FenceBrokerRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let id = d.i32().map_err(|e| e.in_field("Id"))?;
@@ -29,7 +29,7 @@ impl Message for FenceBrokerRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.id);

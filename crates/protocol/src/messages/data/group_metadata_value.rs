@@ -42,7 +42,7 @@ impl Message for GroupMetadataValue {
     const NAME: &'static str = "GroupMetadataValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let protocol_type = d.string(version == 4).map_err(|e| e.in_field("protocolType"))?;
@@ -65,7 +65,7 @@ impl Message for GroupMetadataValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(version == 4, &self.protocol_type)?;

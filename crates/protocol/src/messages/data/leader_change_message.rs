@@ -23,7 +23,7 @@ impl Message for LeaderChangeMessage {
     const NAME: &'static str = "LeaderChangeMessage";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let its_version = d.i16().map_err(|e| e.in_field("Version"))?;
@@ -35,7 +35,7 @@ impl Message for LeaderChangeMessage {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.version);

@@ -15,7 +15,7 @@ impl Message for NoOpRecord {
     const NAME: &'static str = "NoOpRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
@@ -23,7 +23,7 @@ impl Message for NoOpRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.tag_count(self.unknown_tagged_fields.len())?;

@@ -19,7 +19,7 @@ impl Message for OffsetCommitKey {
     const NAME: &'static str = "OffsetCommitKey";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group = d.string(false).map_err(|e| e.in_field("group"))?;
@@ -29,7 +29,7 @@ impl Message for OffsetCommitKey {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(false, &self.group)?;

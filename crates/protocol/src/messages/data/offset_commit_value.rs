@@ -41,7 +41,7 @@ impl Message for OffsetCommitValue {
     const NAME: &'static str = "OffsetCommitValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let offset = d.i64().map_err(|e| e.in_field("offset"))?;
@@ -65,7 +65,7 @@ impl Message for OffsetCommitValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i64(self.offset);

@@ -56,7 +56,7 @@ impl Message for PartitionChangeRecord {
     const NAME: &'static str = "PartitionChangeRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let partition_id = d.i32().map_err(|e| e.in_field("PartitionId"))?;
@@ -127,18 +127,18 @@ impl Message for PartitionChangeRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=2).contains(&version)) {
+        if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.partition_id);
         e.uuid(self.topic_id);
-        if !(version >= 1) && self.directories.is_some() {
+        if version < 1 && self.directories.is_some() {
             return Err(EncodeError::FieldNotInVersion { field: "Directories", version });
         }
-        if !(version == 2) && self.eligible_leader_replicas.is_some() {
+        if version != 2 && self.eligible_leader_replicas.is_some() {
             return Err(EncodeError::FieldNotInVersion { field: "EligibleLeaderReplicas", version });
         }
-        if !(version == 2) && self.last_known_elr.is_some() {
+        if version != 2 && self.last_known_elr.is_some() {
             return Err(EncodeError::FieldNotInVersion { field: "LastKnownElr", version });
         }
         let mut known = 0;

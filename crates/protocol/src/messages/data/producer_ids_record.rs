@@ -27,7 +27,7 @@ impl Message for ProducerIdsRecord {
     const NAME: &'static str = "ProducerIdsRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
@@ -38,7 +38,7 @@ impl Message for ProducerIdsRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.broker_id);

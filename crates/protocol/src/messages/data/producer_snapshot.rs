@@ -17,7 +17,7 @@ impl Message for ProducerSnapshot {
     const NAME: &'static str = "ProducerSnapshot";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 1) {
+        if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let crc = d.u32().map_err(|e| e.in_field("Crc"))?;
@@ -27,7 +27,7 @@ impl Message for ProducerSnapshot {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 1) {
+        if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.u32(self.crc);

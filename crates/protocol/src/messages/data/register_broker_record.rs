@@ -56,7 +56,7 @@ impl Message for RegisterBrokerRecord {
     const NAME: &'static str = "RegisterBrokerRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
@@ -100,7 +100,7 @@ impl Message for RegisterBrokerRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=4).contains(&version)) {
+        if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.broker_id);
@@ -120,10 +120,10 @@ impl Message for RegisterBrokerRecord {
         } else if self.in_controlled_shutdown {
             return Err(EncodeError::FieldNotInVersion { field: "InControlledShutdown", version });
         }
-        if !(version >= 3) && !self.log_dirs.is_empty() {
+        if version < 3 && !self.log_dirs.is_empty() {
             return Err(EncodeError::FieldNotInVersion { field: "LogDirs", version });
         }
-        if !(version == 4) && self.cordoned_log_dirs.is_some() {
+        if version != 4 && self.cordoned_log_dirs.is_some() {
             return Err(EncodeError::FieldNotInVersion { field: "CordonedLogDirs", version });
         }
         let mut known = 0;

@@ -25,7 +25,7 @@ impl Message for RegisterControllerRecord {
     const NAME: &'static str = "RegisterControllerRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let controller_id = d.i32().map_err(|e| e.in_field("ControllerId"))?;
@@ -39,7 +39,7 @@ impl Message for RegisterControllerRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.controller_id);

@@ -17,7 +17,7 @@ impl Message for RemoveTopicRecord {
     const NAME: &'static str = "RemoveTopicRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
@@ -26,7 +26,7 @@ impl Message for RemoveTopicRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.uuid(self.topic_id);

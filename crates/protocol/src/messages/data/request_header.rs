@@ -35,7 +35,7 @@ impl Message for RequestHeader {
     const NAME: &'static str = "RequestHeader";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let request_api_key = d.i16().map_err(|e| e.in_field("RequestApiKey"))?;
@@ -47,7 +47,7 @@ impl Message for RequestHeader {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((1..=2).contains(&version)) {
+        if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.request_api_key);

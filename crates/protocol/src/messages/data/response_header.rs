@@ -17,7 +17,7 @@ impl Message for ResponseHeader {
     const NAME: &'static str = "ResponseHeader";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let correlation_id = d.i32().map_err(|e| e.in_field("CorrelationId"))?;
@@ -26,7 +26,7 @@ impl Message for ResponseHeader {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.correlation_id);

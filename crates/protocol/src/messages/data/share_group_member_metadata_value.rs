@@ -35,7 +35,7 @@ impl Message for ShareGroupMemberMetadataValue {
     const NAME: &'static str = "ShareGroupMemberMetadataValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let rack_id = d.nullable_string(true).map_err(|e| e.in_field("RackId"))?;
@@ -47,7 +47,7 @@ impl Message for ShareGroupMemberMetadataValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.nullable_string(true, self.rack_id.as_deref())?;

@@ -19,7 +19,7 @@ impl Message for ShareGroupMetadataValue {
     const NAME: &'static str = "ShareGroupMetadataValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
@@ -29,7 +29,7 @@ impl Message for ShareGroupMetadataValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.epoch);

@@ -17,7 +17,7 @@ impl Message for ShareGroupTargetAssignmentMemberValue {
     const NAME: &'static str = "ShareGroupTargetAssignmentMemberValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let topic_partitions =
@@ -27,7 +27,7 @@ impl Message for ShareGroupTargetAssignmentMemberValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.topic_partitions, |e, v| v.encode(e, version))?;

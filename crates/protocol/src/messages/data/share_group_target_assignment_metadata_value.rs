@@ -19,7 +19,7 @@ impl Message for ShareGroupTargetAssignmentMetadataValue {
     const NAME: &'static str = "ShareGroupTargetAssignmentMetadataValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let assignment_epoch = d.i32().map_err(|e| e.in_field("AssignmentEpoch"))?;
@@ -35,7 +35,7 @@ impl Message for ShareGroupTargetAssignmentMetadataValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.assignment_epoch);

@@ -19,7 +19,7 @@ impl Message for ShareUpdateKey {
     const NAME: &'static str = "ShareUpdateKey";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(false).map_err(|e| e.in_field("GroupId"))?;
@@ -29,7 +29,7 @@ impl Message for ShareUpdateKey {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(false, &self.group_id)?;

@@ -38,7 +38,7 @@ impl Message for ShareUpdateValue {
     const NAME: &'static str = "ShareUpdateValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let snapshot_epoch = d.i32().map_err(|e| e.in_field("SnapshotEpoch"))?;
@@ -64,7 +64,7 @@ impl Message for ShareUpdateValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i32(self.snapshot_epoch);

@@ -19,7 +19,7 @@ impl Message for SnapshotHeaderRecord {
     const NAME: &'static str = "SnapshotHeaderRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let its_version = d.i16().map_err(|e| e.in_field("Version"))?;
@@ -29,7 +29,7 @@ impl Message for SnapshotHeaderRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i16(self.version);

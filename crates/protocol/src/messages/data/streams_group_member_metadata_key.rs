@@ -17,7 +17,7 @@ impl Message for StreamsGroupMemberMetadataKey {
     const NAME: &'static str = "StreamsGroupMemberMetadataKey";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let group_id = d.string(false).map_err(|e| e.in_field("GroupId"))?;
@@ -26,7 +26,7 @@ impl Message for StreamsGroupMemberMetadataKey {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(false, &self.group_id)?;

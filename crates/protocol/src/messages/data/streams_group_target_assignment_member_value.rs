@@ -21,7 +21,7 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     const NAME: &'static str = "StreamsGroupTargetAssignmentMemberValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let active_tasks = d.vec(true, |d| TaskIds::decode(d, version)).map_err(|e| e.in_field("ActiveTasks"))?;
@@ -32,7 +32,7 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.array(true, &self.active_tasks, |e, v| v.encode(e, version))?;

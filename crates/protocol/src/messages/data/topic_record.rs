@@ -19,7 +19,7 @@ impl Message for TopicRecord {
     const NAME: &'static str = "TopicRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
@@ -29,7 +29,7 @@ impl Message for TopicRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.string(true, &self.name)?;

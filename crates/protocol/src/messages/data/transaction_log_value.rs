@@ -56,7 +56,7 @@ impl Message for TransactionLogValue {
     const NAME: &'static str = "TransactionLogValue";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
@@ -113,18 +113,18 @@ impl Message for TransactionLogValue {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !((0..=1).contains(&version)) {
+        if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i64(self.producer_id);
-        if !(version == 1) && self.previous_producer_id != -1 {
+        if version != 1 && self.previous_producer_id != -1 {
             return Err(EncodeError::FieldNotInVersion { field: "PreviousProducerId", version });
         }
-        if !(version == 1) && self.next_producer_id != -1 {
+        if version != 1 && self.next_producer_id != -1 {
             return Err(EncodeError::FieldNotInVersion { field: "NextProducerId", version });
         }
         e.i16(self.producer_epoch);
-        if !(version == 1) && self.next_producer_epoch != -1 {
+        if version != 1 && self.next_producer_epoch != -1 {
             return Err(EncodeError::FieldNotInVersion { field: "NextProducerEpoch", version });
         }
         e.i32(self.transaction_timeout_ms);
@@ -132,7 +132,7 @@ impl Message for TransactionLogValue {
         e.nullable_array(version == 1, self.transaction_partitions.as_deref(), |e, v| v.encode(e, version))?;
         e.i64(self.transaction_last_update_timestamp_ms);
         e.i64(self.transaction_start_timestamp_ms);
-        if !(version == 1) && self.client_transaction_version != 0 {
+        if version != 1 && self.client_transaction_version != 0 {
             return Err(EncodeError::FieldNotInVersion { field: "ClientTransactionVersion", version });
         }
         if version == 1 {

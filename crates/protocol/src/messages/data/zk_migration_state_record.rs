@@ -17,7 +17,7 @@ impl Message for ZkMigrationStateRecord {
     const NAME: &'static str = "ZkMigrationStateRecord";
 
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
         }
         let zk_migration_state = d.i8().map_err(|e| e.in_field("ZkMigrationState"))?;
@@ -26,7 +26,7 @@ impl Message for ZkMigrationStateRecord {
     }
 
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
-        if !(version == 0) {
+        if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
         }
         e.i8(self.zk_migration_state);
