@@ -7,7 +7,7 @@ mod offsets;
 mod topics;
 
 pub use configs::{ConfigEntry, ConfigResource, DescribeConfigs};
-pub use offsets::{ListOffsets, ListedOffset, OffsetSpec};
+pub use offsets::{ListOffsets, ListedOffset, OffsetSpec, TopicPartition};
 pub use topics::{CreateTopics, CreatedTopic, DeleteTopics, DescribeTopics, NewTopic};
 
 use felice_protocol::error_code::ErrorCode;

@@ -37,6 +37,9 @@ impl OffsetSpec {
     }
 }
 
+/// A topic's name and a partition's index.
+pub type TopicPartition = (ByteStr, i32);
+
 /// An offset that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedOffset {
@@ -62,7 +65,7 @@ impl ListOffsets {
     /// Where a partition is not known or has no leader.
     pub fn by_leader(
         metadata: &ClusterMetadata,
-        partitions: &[(ByteStr, i32)],
+        partitions: &[TopicPartition],
         spec: OffsetSpec,
     ) -> Result<Vec<(BrokerId, Self)>, Error> {
         let mut leaders: BTreeMap<BrokerId, BTreeMap<ByteStr, Vec<list_offsets::request::ListOffsetsPartition>>> =
@@ -97,7 +100,7 @@ impl ListOffsets {
     ///
     /// # Errors
     /// Where it is none.
-    pub fn read(answer: (i16, Bytes)) -> Result<Vec<((ByteStr, i32), Result<ListedOffset, Error>)>, Error> {
+    pub fn read(answer: (i16, Bytes)) -> Result<Vec<(TopicPartition, Result<ListedOffset, Error>)>, Error> {
         let response = decode_answer::<ListOffsetsRequest>(answer)?;
         let mut listed = Vec::new();
         for topic in response.topics {
