@@ -21,9 +21,9 @@ cargo xtask <command>
   tidy                        crate edges, file headers and sizes, lints, what may stand in tracked text
   deny                        licences, banned and doubled crates
   fuzz [--seconds N] [TARGET] run every fuzz target (or one) for a short while
-  ci [--full]                 everything that must hold before a commit
+  ci [--full] [STEP...]       everything that must hold before a commit, or some steps of it
   capi-install --prefix DIR   build librdkafka.so.1 and install it with headers and pkg-config file
-  bench [ARGS]                the benchmarks of benches/
+  bench [--rounds N]          Felice and its peers on one piece of work; writes the README's table
 ";
 
 fn main() -> ExitCode {
@@ -37,8 +37,8 @@ fn main() -> ExitCode {
         Some((&"tidy", [])) => tidy::run(),
         Some((&"deny", [])) => deny::run(),
         Some((&"fuzz", rest)) => fuzz::run(rest),
-        Some((&"ci", [])) => ci::run(false),
-        Some((&"ci", ["--full"])) => ci::run(true),
+        Some((&"ci", ["--full", steps @ ..])) => ci::run(true, steps),
+        Some((&"ci", steps)) => ci::run(false, steps),
         Some((&"capi-install", ["--prefix", prefix])) => capi_install::run(prefix.as_ref()),
         Some((&"bench", rest)) => bench::run(rest),
         _ => {

@@ -33,7 +33,9 @@ pub(super) fn check(marker: &Marker) -> Result<Outcome> {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let ours = environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes());
-        if ours && !ancestors.contains(&pid) {
+        // `cargo xtask ci | tee log`: who was started beside us is no leftover; a leftover has lost its parent.
+        let beside_us = parent(pid).is_some_and(|parent| parent != std::process::id() && ancestors.contains(&parent));
+        if ours && !beside_us && !ancestors.contains(&pid) {
             let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             found.push(format!("{pid} {}", command.chars().take(120).collect::<String>()));
@@ -48,10 +50,13 @@ fn ancestors() -> BTreeSet<u32> {
     let mut pids = BTreeSet::new();
     let mut pid = std::process::id();
     while pid > 1 && pids.insert(pid) {
-        // The fields after the command, which stands in brackets and may hold anything: state, parent, …
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
-        pid = parent.and_then(|parent| parent.parse().ok()).unwrap_or(0);
+        pid = parent(pid).unwrap_or(0);
     }
     pids
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    // The fields after the command, which stands in brackets and may hold anything: state, parent, …
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
 }

@@ -18,12 +18,17 @@ enum Outcome {
     Failed(String),
 }
 
-struct Report {
+struct Report<'a> {
+    /// The steps asked for; all, where none is.
+    only: &'a [&'a str],
     steps: Vec<(&'static str, Outcome, Duration)>,
 }
 
-impl Report {
+impl Report<'_> {
     fn step(&mut self, name: &'static str, step: impl FnOnce() -> Result<Outcome>) {
+        if !self.only.is_empty() && !self.only.contains(&name) {
+            return;
+        }
         println!("\n=== {name}");
         let begin = Instant::now();
         let outcome = step().unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
@@ -52,14 +57,17 @@ impl Report {
         if !failed.is_empty() {
             bail!("failed: {}", failed.join(", "));
         }
+        if self.steps.is_empty() {
+            bail!("no step is called {}", self.only.join(" or "));
+        }
         Ok(())
     }
 }
 
-pub(crate) fn run(full: bool) -> Result<()> {
+pub(crate) fn run(full: bool, only: &[&str]) -> Result<()> {
     let marker = leftovers::marker();
     let packages = metadata::workspace()?;
-    let mut report = Report { steps: Vec::new() };
+    let mut report = Report { only, steps: Vec::new() };
     report.step("fmt", || cargo(&["fmt", "--all", "--", "--check"]));
     report.step("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]));
     report.step("doc", doc);
@@ -71,7 +79,7 @@ pub(crate) fn run(full: bool) -> Result<()> {
     report.step("fuzz", fuzz_short);
     report.step("conformance", || conformance(&packages));
     report.step("capi", || capi::check(&packages));
-    if full {
+    if full || !only.is_empty() {
         report.step("features", || features(&packages));
         report.step("msrv", msrv);
         report.step("miri", miri);
