@@ -1,6 +1,7 @@
 //! The fixed part of a record batch as it lies in a segment: what a log reads and patches without looking at records.
 
-use crc_fast::{CrcAlgorithm, checksum};
+use bytes::Bytes;
+use felice_protocol::records::{EndTransactionMarker, RecordBatch};
 
 /// Bytes of a batch in front of its records.
 pub(crate) const HEADER_BYTES: usize = 61;
@@ -95,7 +96,7 @@ pub(crate) fn crc_is_right(header: &BatchHeader, batch: &[u8]) -> bool {
 }
 
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
-    u32::try_from(checksum(CrcAlgorithm::Crc32Iscsi, bytes)).unwrap_or(0)
+    crc_fast::crc32_iscsi(bytes)
 }
 
 /// Gives a batch its place in the log. Neither field is under the checksum.
@@ -118,48 +119,11 @@ fn put(batch: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-/// How a transaction ended, as its marker says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EndTransactionMarker {
-    pub(crate) commit: bool,
-    pub(crate) coordinator_epoch: i32,
-}
-
-impl EndTransactionMarker {
-    /// Reads the one record of a control batch; `None` for controls that end no transaction (a new raft leader, for instance).
-    pub(crate) fn parse(batch: &[u8]) -> Result<Option<Self>, &'static str> {
-        let mut rest = batch.get(HEADER_BYTES..).ok_or("the marker is cut off")?;
-        let _length = varint(&mut rest)?;
-        take(&mut rest, 1)?;
-        let _timestamp_delta = varint(&mut rest)?;
-        let _offset_delta = varint(&mut rest)?;
-        let key = varint(&mut rest)?;
-        let key = take(&mut rest, usize::try_from(key).map_err(|_| "the marker has no key")?)?;
-        let commit = match i16::from_be_bytes(be(key, 2)?) {
-            0 => false,
-            1 => true,
-            _ => return Ok(None),
-        };
-        let value = varint(&mut rest)?;
-        let value = take(&mut rest, usize::try_from(value).map_err(|_| "the marker has no value")?)?;
-        Ok(Some(Self { commit, coordinator_epoch: i32::from_be_bytes(be(value, 2)?) }))
+/// The end of a transaction that a batch holds, if it does.
+pub(crate) fn marker(header: &BatchHeader, batch: &[u8]) -> Result<Option<EndTransactionMarker>, &'static str> {
+    if !header.is_control() {
+        return Ok(None);
     }
-}
-
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], &'static str> {
-    let (taken, left) = rest.split_at_checked(len).ok_or("the marker is cut off")?;
-    *rest = left;
-    Ok(taken)
-}
-
-fn varint(rest: &mut &[u8]) -> Result<i64, &'static str> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *take(rest, 1)?.first().ok_or("the marker is cut off")?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-        }
-    }
-    Err("a number in the marker does not end")
+    let batch = RecordBatch::parse(Bytes::copy_from_slice(batch)).map_err(|_| "the control batch cannot be read")?;
+    batch.end_transaction_marker().map_err(|_| "the control record cannot be read")
 }

@@ -21,6 +21,8 @@ pub struct LogConfig {
     pub retention_bytes: Option<u64>,
     /// Whether `cleanup.policy` has `delete`: without, age and size delete nothing.
     pub delete: bool,
+    /// Whether `cleanup.policy` has `compact`: then offsets may be missing.
+    pub compact: bool,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
     /// `producer.id.expiration.ms` (a property of the broker).
@@ -39,6 +41,7 @@ impl Default for LogConfig {
             retention: Some(7 * DAY),
             retention_bytes: None,
             delete: true,
+            compact: false,
             timestamp_type: TimestampType::CreateTime,
             producer_id_expiration: DAY,
         }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use felice_protocol::records::EndTransactionMarker;
 use felice_protocol::time::Now;
 
-use crate::batch::{self, BatchHeader, EndTransactionMarker};
+use crate::batch::{self, BatchHeader};
 use crate::config::{LogConfig, TimestampType, millis};
 use crate::disk::{Disk, OpenMode};
 use crate::error::{AppendError, LogError};
@@ -15,7 +16,7 @@ use crate::index::AbortedTransaction;
 use crate::leader_epochs::{EpochEntry, LeaderEpochs};
 use crate::producer_snapshot;
 use crate::producer_state::{AppendOrigin, ProducerState, ProducerStateEntry};
-use crate::segment::{self, Segment, file_name};
+use crate::segment::{Segment, file_name};
 
 /// One partition on disk.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl Log {
         if header.size != batch.len() {
             return Err(AppendError::CorruptMessage("the length is not the batch's"));
         }
-        let marker = segment::marker(&header, &batch).map_err(AppendError::CorruptMessage)?;
+        let marker = batch::marker(&header, &batch).map_err(AppendError::CorruptMessage)?;
         if let Some(duplicate) = self.producers.check(&header, marker, origin)? {
             return Ok(AppendInfo {
                 first_offset: duplicate.first_offset(),
@@ -155,7 +156,7 @@ impl Log {
             if header.base_offset < self.log_end_offset {
                 return Err(AppendError::CorruptMessage("the offsets go back"));
             }
-            let marker = segment::marker(&header, &batch).map_err(AppendError::CorruptMessage)?;
+            let marker = batch::marker(&header, &batch).map_err(AppendError::CorruptMessage)?;
             if info.size == 0 {
                 info.first_offset = header.base_offset;
             }

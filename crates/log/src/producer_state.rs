@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::batch::{BatchHeader, EndTransactionMarker};
+use felice_protocol::records::EndTransactionMarker;
+
+use crate::batch::BatchHeader;
 use crate::error::AppendError;
 use crate::index::AbortedTransaction;
 
@@ -229,7 +231,7 @@ impl ProducerState {
         }
         let open = self.transactions.iter().find(|(_, transaction)| transaction.ended_at.is_none());
         let last_stable_offset = open.map_or(last_offset + 1, |(first, _)| *first);
-        (!marker.commit).then_some(AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset })
+        (!marker.committed).then_some(AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset })
     }
 
     /// Transactions whose markers lie below the high watermark are over.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use felice_protocol::time::Now;
 
+use crate::batch;
 use crate::config::{LogConfig, millis};
 use crate::disk::Disk;
 use crate::error::LogError;
@@ -15,7 +16,7 @@ use crate::leader_epochs::LeaderEpochs;
 use crate::log::Log;
 use crate::producer_snapshot;
 use crate::producer_state::ProducerState;
-use crate::segment::{self, Scan, Segment, file_name, parse_file_name};
+use crate::segment::{Scan, Segment, file_name, parse_file_name};
 
 /// What a broker's checkpoints say of a log that is to be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,7 @@ impl Log {
         for name in &names {
             if let Some((base_offset, "index" | "timeindex" | "txnindex")) = parse_file_name(name)
                 && !bases.contains(&base_offset)
+                && self.disk.exists(&self.dir.join(name))
             {
                 let path = self.dir.join(name);
                 self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
@@ -110,11 +112,7 @@ impl Log {
             let segment = Segment::open(&self.disk, &self.dir, base_offset, now.wall_millis)?;
             self.segments.insert(base_offset, segment);
         }
-        // An empty segment in front of another is what a roll left that failed half way.
-        let last = self.segments.keys().next_back().copied();
-        let empty = |(base, segment): (&i64, &Segment)| (segment.size == 0 && Some(*base) != last).then_some(*base);
-        let empty: Vec<i64> = self.segments.iter().filter_map(empty).collect();
-        empty.into_iter().try_for_each(|base_offset| self.remove_segment(base_offset))
+        Ok(())
     }
 
     /// A `.swap` is a cleaned segment, whole and synced, about to replace those whose offsets it spans.
@@ -153,54 +151,74 @@ impl Log {
     fn recover_segments(&mut self, recovery: &RecoveryHint) -> Result<Option<i64>, LogError> {
         let bases: Vec<i64> = self.segments.keys().copied().collect();
         let durable = if recovery.clean_shutdown { i64::MAX } else { recovery.recovery_point };
-        let (disk, dir, interval) = (Arc::clone(&self.disk), self.dir.clone(), self.config.index_interval_bytes);
         let mut recovered_from = None;
-        let mut next_offset = 0;
+        let mut next_offset = None;
         for (index, base_offset) in bases.iter().enumerate() {
             let next_base = bases.get(index + 1).copied();
-            let Some(segment) = self.segments.get_mut(base_offset) else { break };
             let is_durable = next_base.map_or(recovery.clean_shutdown, |next| next <= durable);
-            let is_sane = segment.offset_index.is_sane() && segment.time_index.is_sane();
-            let mut end = None;
-            if is_durable && is_sane {
-                segment.load_first_timestamp();
-                segment.load_max_timestamp();
-                segment.synced = segment.size;
-                end = match next_base {
-                    Some(next) => Some(next),
-                    None => segment.check().ok().filter(|_| *base_offset >= next_offset),
-                };
+            let is_empty = self.segments.get(base_offset).is_some_and(|segment| segment.size == 0);
+            // An empty segment is what a failed roll leaves, where the one before it went on.
+            let is_left_over = is_empty && next_offset.is_some_and(|next| *base_offset < next);
+            if is_left_over || (is_empty && is_durable && next_base.is_some()) {
+                self.remove_segment(*base_offset)?;
+                continue;
             }
-            let mut bad = false;
-            if end.is_none() {
-                let epochs = &mut self.epochs;
-                let (found, cause) = segment.recover(&disk, &dir, interval, |header| {
-                    epochs.note(header.leader_epoch, header.base_offset);
-                })?;
-                recovered_from.get_or_insert(*base_offset);
-                self.dir_dirty = true;
-                bad = cause.is_some() && !is_durable;
-                end = Some(found);
+            // Batches whose place is taken, or, where nothing is known to be durable, behind some that a crash lost, go with all that follow.
+            let is_gap = !self.config.compact && !is_durable;
+            if next_offset.is_some_and(|next| *base_offset < next || (is_gap && *base_offset > next)) {
+                self.remove_from(bases.get(index..).unwrap_or_default())?;
+                break;
             }
-            let overlaps = *base_offset < next_offset;
-            next_offset = if overlaps { next_offset } else { end.unwrap_or(next_offset) };
-            if bad || overlaps {
-                let from = if overlaps { index } else { index + 1 };
-                for dropped in bases.get(from..).unwrap_or_default() {
-                    self.remove_segment(*dropped)?;
-                }
+            let (end, is_bad) = self.recover_segment(*base_offset, next_base, is_durable, &mut recovered_from)?;
+            next_offset = Some(end);
+            if is_bad {
+                self.remove_from(bases.get(index + 1..).unwrap_or_default())?;
                 break;
             }
         }
-        self.log_end_offset = next_offset;
+        self.log_end_offset = next_offset.unwrap_or(0);
         if recovered_from.is_some() {
-            for segment in self.segments.values() {
-                if segment.synced < segment.size || segment.size == 0 {
-                    segment.file.sync().map_err(LogError::io("sync", &segment.path))?;
-                }
+            for segment in self.segments.values().filter(|segment| segment.synced < segment.size || segment.size == 0) {
+                segment.file.sync().map_err(LogError::io("sync", &segment.path))?;
             }
         }
         Ok(recovered_from)
+    }
+
+    fn remove_from(&mut self, bases: &[i64]) -> Result<(), LogError> {
+        bases.iter().try_for_each(|base_offset| self.remove_segment(*base_offset))
+    }
+
+    /// Finds a segment's end, and whether what follows it is lost: from its indexes where it is durable and they are sane, else from its bytes.
+    fn recover_segment(
+        &mut self,
+        base_offset: i64,
+        next_base: Option<i64>,
+        is_durable: bool,
+        recovered_from: &mut Option<i64>,
+    ) -> Result<(i64, bool), LogError> {
+        let (disk, dir, interval) = (Arc::clone(&self.disk), self.dir.clone(), self.config.index_interval_bytes);
+        let next_is_empty = next_base.is_some_and(|next| self.segments.get(&next).is_some_and(|next| next.size == 0));
+        let segment = self.segments.get_mut(&base_offset).ok_or(LogError::Bug("a segment that is not there"))?;
+        if is_durable && segment.offset_index.is_sane() && segment.time_index.is_sane() {
+            segment.load_first_timestamp();
+            segment.load_max_timestamp();
+            segment.synced = segment.size;
+            let end = match next_base {
+                Some(next) if !next_is_empty => Some(next),
+                _ => segment.check().ok(),
+            };
+            if let Some(end) = end {
+                return Ok((end, false));
+            }
+        }
+        let epochs = &mut self.epochs;
+        let (end, cause) = segment.recover(&disk, &dir, interval, |header| {
+            epochs.note(header.leader_epoch, header.base_offset);
+        })?;
+        recovered_from.get_or_insert(base_offset);
+        self.dir_dirty = true;
+        Ok((end, cause.is_some() && !is_durable))
     }
 
     fn tidy_epochs(&mut self) -> Result<(), LogError> {
@@ -251,7 +269,7 @@ impl Log {
             loop {
                 match scan.next_batch() {
                     Ok(Some((_, header, batch))) if header.base_offset >= offset => {
-                        let marker = segment::marker(&header, &batch).unwrap_or_default();
+                        let marker = batch::marker(&header, &batch).unwrap_or_default();
                         let ended = self.producers.apply(&header, marker);
                         aborted.extend(ended.map(|ended| (*base_offset, ended)));
                     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::batch::{BatchHeader, EndTransactionMarker, HEADER_BYTES, crc_is_right};
+use crate::batch::{BatchHeader, HEADER_BYTES, crc_is_right};
 use crate::config::{LogConfig, millis};
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::LogError;
@@ -175,7 +175,7 @@ impl Segment {
         Ok(offset.into_iter().chain(time).collect())
     }
 
-    fn corrupt(&self, position: u64, cause: impl Into<String>) -> LogError {
+    pub(crate) fn corrupt(&self, position: u64, cause: impl Into<String>) -> LogError {
         LogError::Corrupt { path: self.path.clone(), position, cause: cause.into() }
     }
 
@@ -315,9 +315,9 @@ impl Segment {
         Ok((next_offset, bad))
     }
 
-    /// Cuts the segment before the first batch that ends at `offset` or later.
-    pub(crate) fn truncate(&mut self, offset: i64) -> Result<(), LogError> {
-        let Some((position, _)) = self.find(offset)? else { return Ok(()) };
+    /// Cuts the segment before the first batch that ends at `offset` or later. Gives the offset that comes next.
+    pub(crate) fn truncate(&mut self, offset: i64) -> Result<i64, LogError> {
+        let Some((position, header)) = self.find(offset)? else { return Ok(offset) };
         self.file.truncate(position).map_err(LogError::io("truncate", &self.path))?;
         self.size = position;
         self.synced = self.synced.min(position);
@@ -325,7 +325,8 @@ impl Segment {
         self.offset_index.truncate_where(|entry| u64::from(entry.position) < position);
         self.time_index.truncate_where(|entry| i64::from(entry.relative_offset) < relative);
         self.load_max_timestamp();
-        self.check().map(drop)
+        self.check()?;
+        Ok(offset.min(header.base_offset))
     }
 
     /// The bytes of batches from the one that holds `from`: whole ones, before `up_to`, of at most `max_bytes` unless the first alone is larger
@@ -479,9 +480,4 @@ impl<'a> Scan<'a> {
         self.position += header.size as u64;
         Ok(Some((position, header, batch)))
     }
-}
-
-/// The end of a transaction that a batch holds, if it does.
-pub(crate) fn marker(header: &BatchHeader, batch: &[u8]) -> Result<Option<EndTransactionMarker>, &'static str> {
-    if header.is_control() { EndTransactionMarker::parse(batch) } else { Ok(None) }
 }

@@ -1,7 +1,14 @@
 //! Offsets by time.
 
+use bytes::Bytes;
+use felice_protocol::compression::Decompressor;
+use felice_protocol::records::{RecordBatch, RecordBatchError};
+
 use crate::error::LogError;
 use crate::log::Log;
+
+/// A batch that decompresses to more than this is not looked into.
+const DECOMPRESSED_LIMIT: usize = 256 << 20;
 
 /// A record found by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +35,15 @@ impl Log {
             let floor = segment.time_index.last_where(|entry| entry.timestamp < timestamp);
             let from = segment.base_offset + floor.map_or(0, |entry| i64::from(entry.relative_offset));
             let mut scan = segment.scan_from(from.max(self.log_start_offset));
-            while let Some((_, header)) = scan.next_header()? {
-                if header.max_timestamp >= timestamp && header.last_offset() >= self.log_start_offset {
-                    return Ok(Some(TimestampOffset {
-                        offset: header.base_offset.max(self.log_start_offset),
-                        timestamp: header.max_timestamp,
-                        leader_epoch: header.leader_epoch,
-                    }));
+            while let Some((position, header)) = scan.next_header()? {
+                if header.max_timestamp < timestamp || header.last_offset() < self.log_start_offset {
+                    continue;
+                }
+                let batch = segment.read_bytes(position, header.size)?;
+                let found = first_record(batch, timestamp, self.log_start_offset);
+                let found = found.map_err(|error| segment.corrupt(position, error.to_string()))?;
+                if let Some((offset, timestamp)) = found {
+                    return Ok(Some(TimestampOffset { offset, timestamp, leader_epoch: header.leader_epoch }));
                 }
             }
         }
@@ -56,4 +65,17 @@ impl Log {
             None => Ok(None),
         }
     }
+}
+
+/// The first record of a batch with this timestamp or a larger one, from an offset on.
+fn first_record(batch: Bytes, timestamp: i64, from: i64) -> Result<Option<(i64, i64)>, RecordBatchError> {
+    let batch = RecordBatch::parse(batch)?;
+    let mut records = batch.records(&mut Decompressor::new(), DECOMPRESSED_LIMIT)?;
+    while let Some(record) = records.next_record() {
+        let record = record?;
+        if record.timestamp >= timestamp && record.offset >= from {
+            return Ok(Some((record.offset, record.timestamp)));
+        }
+    }
+    Ok(None)
 }

@@ -29,7 +29,7 @@ impl Log {
             self.remove_segment(self.active()?.base_offset)?;
         }
         let active = self.active_mut()?;
-        active.truncate(offset)?;
+        let offset = active.truncate(offset)?;
         active.load_first_timestamp();
         self.log_end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);

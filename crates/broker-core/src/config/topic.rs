@@ -111,6 +111,7 @@ impl TopicConfig {
             retention: u64::try_from(number("retention.ms", 604_800_000)).ok().map(Duration::from_millis),
             retention_bytes: u64::try_from(number("retention.bytes", -1)).ok(),
             delete: policy.split(',').any(|part| part.trim() == "delete"),
+            compact: policy.split(',').any(|part| part.trim() == "compact"),
             timestamp_type: match text("message.timestamp.type").as_deref() {
                 Some("LogAppendTime") => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,

@@ -1,0 +1,127 @@
+//! Apache Kafka's own tool reads what the log wrote: `DumpLogSegments` on every file. Its jars are looked for in `FELICE_KAFKA_LIBS`, else where
+//! the project's scripts put them; without them, or without java, the tests say SKIP.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use felice_log::{AppendOrigin, Log, LogConfig, RecoveryHint};
+use felice_protocol::compression::Compression;
+use felice_protocol::records::{EndTransactionMarker, Producer};
+use support::*;
+
+fn class_path() -> Option<String> {
+    let libs = std::env::var_os("FELICE_KAFKA_LIBS").map(PathBuf::from).or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+        Some(cache.join("apache-kafka/4.3.1"))
+    })?;
+    let has_jars = std::fs::read_dir(&libs)
+        .ok()?
+        .flatten()
+        .any(|file| file.file_name().to_string_lossy().starts_with("kafka-tools"));
+    let has_java = Command::new("java").arg("-version").output().is_ok_and(|output| output.status.success());
+    (has_jars && has_java).then(|| format!("{}/*", libs.display()))
+}
+
+/// What the tool prints of files, after a look for complaints.
+fn dump(class_path: &str, dir: &Path, suffix: &str, options: &[&str]) -> String {
+    let mut files: Vec<String> = (std::fs::read_dir(dir).unwrap().flatten())
+        .map(|file| file.path().display().to_string())
+        .filter(|path| path.ends_with(suffix))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no {suffix} in {}", dir.display());
+    let output = Command::new("java")
+        .args(["-Xmx256m", "-cp", class_path, "org.apache.kafka.tools.DumpLogSegments"])
+        .args(options)
+        .args(["--files", &files.join(",")])
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let complaints =
+        ["isvalid: false", "invalid bytes", "ismatch", "xception", "Found ", "failed", "out of order", "Error"];
+    for complaint in complaints {
+        assert!(!text.contains(complaint), "{suffix}: the tool says {complaint:?}:\n{text}");
+    }
+    assert!(output.status.success(), "{suffix}: {text}");
+    text
+}
+
+/// A log with everything in it: codecs, idempotent producers, a transaction of each end, rolls, epochs.
+fn write_log(dir: &Path, config: &LogConfig) -> Log {
+    let mut log = Log::open(Arc::new(OsDisk), dir.to_owned(), config.clone(), RecoveryHint::default(), now(0)).unwrap();
+    let codecs = [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+    for index in 0..60_i32 {
+        let codec = codecs[index as usize % codecs.len()];
+        let producer = match index % 3 {
+            0 => Producer::NONE,
+            kind => Producer { id: i64::from(1000 + kind), epoch: 0, base_sequence: index / 3 * 4 },
+        };
+        let batch = batch(i64::from(index) * 10 - i64::from(index % 7) * 20, 4, codec, producer, false);
+        log.append_as_leader(now(0), batch, index / 20, AppendOrigin::Client).unwrap();
+    }
+    for (transaction, committed) in [true, false].into_iter().enumerate() {
+        let sequence = i32::try_from(transaction).unwrap() * 3;
+        append(&mut log, transactional(2000, 1, sequence, 3));
+        let marker = EndTransactionMarker { committed, coordinator_epoch: 4 }.to_batch(0, START + 700, 0, 2000, 1);
+        let marker = BytesMut::from(&marker[..]);
+        log.append_as_leader(now(0), marker, 2, AppendOrigin::Coordinator).unwrap();
+    }
+    append(&mut log, transactional(3000, 0, 0, 2));
+    log
+}
+
+fn judge(class_path: &str, dir: &Path) {
+    let text = dump(class_path, dir, ".log", &["--deep-iteration", "--print-data-log"]);
+    assert_eq!(text.matches("| offset: ").count() + text.matches("|-> ").count(), 250, "{text}");
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        assert!(text.contains(&format!("compresscodec: {codec}")), "{codec}: {text}");
+    }
+    assert!(text.contains("endTxnMarker: COMMIT coordinatorEpoch: 4") && text.contains("endTxnMarker: ABORT"));
+    for options in [&[][..], &["--verify-index-only"], &["--index-sanity-check"]] {
+        dump(class_path, dir, ".index", options);
+        dump(class_path, dir, ".timeindex", options);
+    }
+    let text = dump(class_path, dir, ".snapshot", &[]);
+    assert!(text.contains("producerId: 2000") && text.contains("producerId: 1001"), "{text}");
+    assert!(text.contains("currentTxnFirstOffset: OptionalLong[248]"), "{text}");
+    let text = dump(class_path, dir, ".txnindex", &[]);
+    assert!(text.contains("producerId: 2000 firstOffset: 244 lastOffset: 247"), "{text}");
+}
+
+#[test]
+fn apache_kafka_reads_what_was_written() {
+    let Some(class_path) = class_path() else {
+        println!("SKIP: neither java nor Apache Kafka's jars (FELICE_KAFKA_LIBS)");
+        return;
+    };
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("felice-0");
+    let config = LogConfig { segment_bytes: 4000, index_interval_bytes: 300, ..small() };
+    let log = write_log(&dir, &config);
+    assert!(log.segment_base_offsets().count() > 3);
+    log.close(now(0)).unwrap();
+    judge(&class_path, &dir);
+    // And what recovery makes anew.
+    for file in std::fs::read_dir(&dir).unwrap().flatten() {
+        if file.file_name().to_string_lossy().ends_with("index") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let log = Log::open(Arc::new(OsDisk), dir.clone(), config, RecoveryHint::default(), now(0)).unwrap();
+    log.close(now(0)).unwrap();
+    judge(&class_path, &dir);
+}
+
+/// Writes the log into `FELICE_LOG_DIR`, for a broker of Apache Kafka to be started on it by hand.
+#[test]
+#[ignore = "a tool: writes a partition where FELICE_LOG_DIR says"]
+fn write_a_partition_for_apache_kafka() {
+    let dir = PathBuf::from(std::env::var_os("FELICE_LOG_DIR").unwrap());
+    let log = write_log(&dir, &LogConfig { segment_bytes: 4000, index_interval_bytes: 300, ..small() });
+    log.close(now(0)).unwrap();
+}
