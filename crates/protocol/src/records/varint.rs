@@ -35,16 +35,19 @@ pub(super) fn write_unsigned<const N: usize>(buffer: &mut [u8; N], mut at: usize
 /// Reads a 32-bit value and moves `at` behind it.
 #[inline]
 pub(super) fn read32(bytes: &[u8], at: &mut usize) -> Result<i32, DecodeErrorKind> {
-    match bytes.get(*at) {
-        // The lengths and deltas of small records take one byte.
-        Some(byte) if byte & 0x80 == 0 => {
+    // The lengths and deltas of small records take one byte or two.
+    match bytes.get(*at..) {
+        Some([first, ..]) if first & 0x80 == 0 => {
             *at += 1;
-            Ok((i32::from(*byte) >> 1) ^ -(i32::from(*byte) & 1))
+            Ok(unzigzag32(u32::from(*first)))
+        }
+        Some([first, second, ..]) if second & 0x80 == 0 => {
+            *at += 2;
+            Ok(unzigzag32(u32::from(first & 0x7f) | u32::from(*second) << 7))
         }
         _ => {
             let value = read_unsigned(bytes, at, 5)?;
-            let value = u32::try_from(value).map_err(|_| DecodeErrorKind::BadVarint)?;
-            Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+            Ok(unzigzag32(u32::try_from(value).map_err(|_| DecodeErrorKind::BadVarint)?))
         }
     }
 }
@@ -52,8 +55,17 @@ pub(super) fn read32(bytes: &[u8], at: &mut usize) -> Result<i32, DecodeErrorKin
 /// Reads a 64-bit value and moves `at` behind it.
 #[inline]
 pub(super) fn read64(bytes: &[u8], at: &mut usize) -> Result<i64, DecodeErrorKind> {
+    if let Some(byte) = bytes.get(*at).filter(|byte| *byte & 0x80 == 0) {
+        *at += 1;
+        return Ok(unzigzag32(u32::from(*byte)).into());
+    }
     let value = read_unsigned(bytes, at, 10)?;
     Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+}
+
+#[inline]
+fn unzigzag32(value: u32) -> i32 {
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 fn read_unsigned(bytes: &[u8], at: &mut usize, most: usize) -> Result<u64, DecodeErrorKind> {
