@@ -91,7 +91,10 @@ pub(crate) fn dispatch(
         return api_versions::unsupported_version(context);
     }
     match offered {
-        Some((_, min, max)) if (*min..=*max).contains(&context.version) => {}
+        // Produce is offered from a lower version on than there is.
+        Some((key, min, max))
+            if (*min..=*max).contains(&context.version)
+                && key.valid_versions().is_some_and(|(lowest, _)| context.version >= lowest) => {}
         Some((key, min, max)) => {
             return Err(Refusal(format!("{key} v{} is not supported, only v{min} to v{max}", context.version)));
         }

@@ -1,6 +1,6 @@
 //! What a batch from a client must be before it is appended. Java: `LogValidator`.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use felice_log::TimestampType;
 use felice_protocol::compression::{Compression, Decompressor};
 use felice_protocol::error_code::ErrorCode;
@@ -63,10 +63,18 @@ pub(super) fn validate(bytes: &Bytes, rules: &Rules<'_>, decompressor: &mut Deco
         return Err(Invalid::new(ErrorCode::MESSAGE_TOO_LARGE, message));
     }
     let corrupt = |error: &dyn std::fmt::Display| Invalid::new(ErrorCode::CORRUPT_MESSAGE, error.to_string());
-    let batch = RecordBatch::parse(bytes.clone()).map_err(|error| corrupt(&error))?;
+    let batch = RecordBatch::parse(bytes.clone()).map_err(|error| {
+        // Whether it is the client that errs or the wire: only the latter is worth a retry.
+        if has_right_crc(bytes) { Invalid::record(error.to_string()) } else { corrupt(&error) }
+    })?;
     batch.verify_crc().map_err(|error| corrupt(&error))?;
     check_header(&batch, rules)?;
     check_records(&batch, rules, decompressor)
+}
+
+fn has_right_crc(bytes: &Bytes) -> bool {
+    let mut copy = BytesMut::from(&bytes[..]);
+    records::patch::update_crc(&mut copy).is_ok() && copy == *bytes
 }
 
 fn check_header(batch: &RecordBatch, rules: &Rules<'_>) -> Result<(), Invalid> {
