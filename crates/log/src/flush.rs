@@ -38,7 +38,7 @@ impl Flush {
 }
 
 impl Log {
-    /// The first step of a flush: what there is to sync; `None` where everything is durable.
+    /// The first step of a flush: what there is to sync; `None` where everything is durable. It must be completed, whatever comes of it.
     ///
     /// # Errors
     /// What the disk says.
@@ -57,13 +57,14 @@ impl Log {
                 segments.push((*base_offset, segment.size, segment.offset_index.size(), segment.time_index.size()));
             }
         }
-        for path in std::mem::take(&mut self.unsynced_files) {
-            match self.disk.open(&path, OpenMode::Write) {
+        for path in &self.unsynced_files {
+            match self.disk.open(path, OpenMode::Write) {
                 Ok(file) => files.push(file),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(LogError::io("open", path)(error)),
             }
         }
+        self.unsynced_files.clear();
         let dir = self.dir_dirty.then(|| (Arc::clone(&self.disk), self.dir.clone()));
         self.dir_dirty = false;
         Ok(Some(Flush { up_to: self.log_end_offset, files, segments, dir, truncations: self.truncations }))

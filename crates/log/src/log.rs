@@ -207,7 +207,9 @@ impl Log {
         };
         write().map_err(LogError::io("write", &path))?;
         self.dir_dirty = true;
-        self.unsynced_files.push(path);
+        if self.unsynced_files.last() != Some(&path) {
+            self.unsynced_files.push(path);
+        }
         Ok(())
     }
 

@@ -232,6 +232,10 @@ impl Log {
     pub(crate) fn reload_producer_state(&mut self, now: Now, from: Option<i64>) -> Result<(), LogError> {
         let log_end_offset = self.log_end_offset;
         self.remove_snapshots(|offset| offset <= log_end_offset)?;
+        // A clean stop leaves one between segments: the newest is enough.
+        let newest = self.snapshots()?.last().copied();
+        let bases: BTreeSet<i64> = self.segments.keys().copied().collect();
+        self.remove_snapshots(|offset| Some(offset) == newest || bases.contains(&offset))?;
         let limit = from.unwrap_or(i64::MAX).min(log_end_offset);
         self.producers.clear();
         let mut offset = self.segments.keys().next().copied().unwrap_or(0).max(0);

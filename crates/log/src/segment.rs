@@ -111,7 +111,7 @@ impl Segment {
         now: i64,
     ) -> bool {
         if self.size == 0 {
-            return u32::try_from(last_offset - self.base_offset).is_ok_and(|relative| relative > i32::MAX as u32);
+            return i32::try_from(last_offset - self.base_offset).is_err();
         }
         let age = match self.first_timestamp {
             Some(first) if first >= 0 => max_timestamp.saturating_sub(first),
@@ -197,12 +197,16 @@ impl Segment {
         self.file.read_at(position, len.min(left)).map_err(LogError::io("read", &self.path))
     }
 
-    /// A place at or before the batch that holds `offset`.
-    fn floor(&self, offset: i64) -> u64 {
+    /// Where the index says that a batch at or before `offset` lies.
+    fn floor_hint(&self, offset: i64) -> u64 {
         let relative = offset - self.base_offset;
         let entry = self.offset_index.last_where(|entry| i64::from(entry.relative_offset) <= relative);
-        let position = entry.map_or(0, |entry| u64::from(entry.position));
-        // The entry is believed where a batch lies there that does not begin behind the offset.
+        entry.map_or(0, |entry| u64::from(entry.position))
+    }
+
+    /// A place at or before the batch that holds `offset`: the index is believed where such a batch lies there.
+    fn floor(&self, offset: i64) -> u64 {
+        let position = self.floor_hint(offset);
         match self.header_at(position) {
             Ok(header) if header.base_offset <= offset => position,
             _ => 0,
@@ -339,9 +343,15 @@ impl Segment {
         min_one_batch: bool,
         interval: u32,
     ) -> Result<Option<SegmentRead>, LogError> {
-        let floor = self.floor(from);
-        // One read is enough where no batch in front is larger than the gap between index entries.
-        let window = self.read_bytes(floor, max_bytes.saturating_add(interval as usize + HEADER_BYTES))?;
+        // One read is enough where the index is right and no batch in front is larger than the gap between its entries.
+        let ahead = max_bytes.saturating_add(interval as usize + HEADER_BYTES);
+        let mut floor = self.floor_hint(from);
+        let mut window = self.read_bytes(floor, ahead)?;
+        let believed = |header: BatchHeader| (self.base_offset..=from).contains(&header.base_offset);
+        if floor > 0 && !BatchHeader::parse(&window).is_ok_and(believed) {
+            floor = 0;
+            window = self.read_bytes(0, ahead)?;
+        }
         let mut at = 0_usize;
         let (start, first) = loop {
             let rest = window.get(at..).unwrap_or_default();

@@ -37,7 +37,9 @@ impl Log {
         if self.epochs.truncate_from_end(offset) {
             self.store_epochs()?;
         }
-        self.reload_producer_state(now, Some(self.active()?.base_offset))
+        self.reload_producer_state(now, Some(self.active()?.base_offset))?;
+        // What was known of producers behind the cut must not come back with a crash.
+        self.disk.sync_dir(&self.dir).map_err(LogError::io("sync", &self.dir))
     }
 
     /// Takes everything away, and goes on at `offset`.

@@ -1,5 +1,7 @@
 //! What a log promises while it runs: appends, idempotence, reads, time, retention, epochs, transactions.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Opening a log after every kind of end.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -95,7 +97,7 @@ fn a_log_cut_at_any_byte_keeps_every_batch_in_front_of_the_cut() {
                 "{name} cut at {cut}: {} left",
                 found.len()
             );
-            assert!(found.len() % 3 == 0 && log.log_end_offset() == found.len() as i64);
+            assert!(found.len().is_multiple_of(3) && log.log_end_offset() == found.len() as i64);
             let sequence = i32::try_from(found.len()).unwrap();
             assert_eq!(log.producer(7).map_or(0, |p| p.last_sequence() + 1), sequence);
             assert_eq!(append(&mut log, from_producer(7, 0, sequence, 3)).first_offset, found.len() as i64);
@@ -302,6 +304,36 @@ fn a_crash_at_any_operation_loses_nothing_that_was_flushed() {
             disk.crash();
             let log = open(&disk, config.clone(), RecoveryHint { clean_shutdown: true, ..hint }).expect(&context);
             assert_eq!(log.log_end_offset(), end + 2, "{context}");
+        }
+    }
+}
+
+#[test]
+fn snapshots_of_earlier_stops_go_away() {
+    let (disk, mut log) = filled();
+    for index in 12..20 {
+        append(&mut log, from_producer(7, 0, index * 3, 3));
+        log.close(now(0)).unwrap();
+        log = open(&disk, LogConfig { segment_bytes: 1 << 20, ..small() }, after_clean_stop()).unwrap();
+    }
+    let snapshots = files(&disk).into_keys().filter(|name| name.ends_with("snapshot")).count();
+    assert_eq!(snapshots, log.segment_base_offsets().count(), "one for each segment but the first, and the newest");
+}
+
+#[test]
+fn a_read_is_right_whatever_the_index_says() {
+    let (disk, log) = filled();
+    let records = read_all(&log, 1000);
+    log.close(now(0)).unwrap();
+    let before = files(&disk);
+    for name in before.keys().filter(|name| name.ends_with(".index")) {
+        for byte in 0..before[name].len() {
+            let mut damaged = before.clone();
+            let mut index = before[name].to_vec();
+            index[byte] ^= 0x15;
+            damaged.insert(name.clone(), index.into());
+            let log = open(&with_files(&damaged), small(), after_clean_stop()).unwrap();
+            assert_eq!(read_all(&log, 300), records, "{name}, byte {byte}");
         }
     }
 }

@@ -1,6 +1,12 @@
 //! What the tests share: batches, logs, a disk of the operating system.
 
-#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "every test binary uses another part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "every test binary uses another part of it"
+)]
 
 use std::io;
 use std::os::unix::fs::FileExt;
