@@ -1,4 +1,5 @@
 //! What clients must not get away with: bytes that are no request, batches that are none, bombs.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[expect(dead_code, reason = "each test binary uses a part")]
 mod support;

@@ -1,4 +1,5 @@
 //! What a client sees of the core: topics, produce, fetch, offsets, restarts.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The broker over sockets: frames that are none, clients that go, starts that cannot be, stops.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

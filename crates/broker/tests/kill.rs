@@ -1,4 +1,5 @@
 //! SIGKILL at random instants: what was acknowledged is there afterwards, once, where it was said to be, and no id comes twice.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
