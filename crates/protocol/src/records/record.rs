@@ -356,7 +356,7 @@ fn check_headers(bytes: &[u8], at: &mut usize, count: i32) -> Result<(), (Decode
 }
 
 /// Reads a length, skips so many bytes, and returns where they are; −1 is null.
-#[inline]
+#[inline(always)]
 fn read_bytes(bytes: &[u8], at: &mut usize) -> Result<Option<Range<usize>>, DecodeErrorKind> {
     let length = read32(bytes, at)?;
     if length < 0 {

@@ -33,7 +33,7 @@ pub(super) fn write_unsigned<const N: usize>(buffer: &mut [u8; N], mut at: usize
 }
 
 /// Reads a 32-bit value and moves `at` behind it.
-#[inline]
+#[inline(always)]
 pub(super) fn read32(bytes: &[u8], at: &mut usize) -> Result<i32, DecodeErrorKind> {
     // The lengths and deltas of small records take one byte or two.
     match bytes.get(*at..) {
@@ -53,7 +53,7 @@ pub(super) fn read32(bytes: &[u8], at: &mut usize) -> Result<i32, DecodeErrorKin
 }
 
 /// Reads a 64-bit value and moves `at` behind it.
-#[inline]
+#[inline(always)]
 pub(super) fn read64(bytes: &[u8], at: &mut usize) -> Result<i64, DecodeErrorKind> {
     if let Some(byte) = bytes.get(*at).filter(|byte| *byte & 0x80 == 0) {
         *at += 1;
@@ -68,6 +68,7 @@ fn unzigzag32(value: u32) -> i32 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
+#[inline(never)]
 fn read_unsigned(bytes: &[u8], at: &mut usize, most: usize) -> Result<u64, DecodeErrorKind> {
     let rest = bytes.get(*at..).unwrap_or_default();
     let mut value = 0_u64;
