@@ -219,7 +219,9 @@ impl Links {
     }
 
     fn is_blocked(&self, now: Now, key: Key) -> bool {
-        self.links.get(&key).is_some_and(|link| link.id.is_none() && link.blocked_until.is_some_and(|until| until > now.instant()))
+        self.links
+            .get(&key)
+            .is_some_and(|link| link.id.is_none() && link.blocked_until.is_some_and(|until| until > now.instant()))
     }
 }
 
@@ -253,7 +255,10 @@ pub struct ClientCore<T> {
 
 impl<T> std::fmt::Debug for ClientCore<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientCore").field("links", &self.links).field("metadata", &self.metadata).finish_non_exhaustive()
+        f.debug_struct("ClientCore")
+            .field("links", &self.links)
+            .field("metadata", &self.metadata)
+            .finish_non_exhaustive()
     }
 }
 
@@ -388,7 +393,8 @@ impl<T> ClientCore<T> {
             }
             Ok(Received::Answer(waiting, frame)) => {
                 if let Err(error) = self.handle_answer(now, key, &waiting, frame) {
-                    let error = Error::new(ErrorKind::Decode, format!("the answer to {}: {}", waiting.api, error.message()));
+                    let error =
+                        Error::new(ErrorKind::Decode, format!("the answer to {}: {}", waiting.api, error.message()));
                     self.handle_no_answer(now, waiting, &error);
                     self.close(now, id, error);
                 }
@@ -430,7 +436,14 @@ impl<T> ClientCore<T> {
                             rack: e.rack.clone(),
                         });
                         if p.current_leader.leader_id >= 0 {
-                            changed |= self.hint(&topic.name, topic.topic_id, p.index, p.current_leader.leader_id, p.current_leader.leader_epoch, at);
+                            changed |= self.hint(
+                                &topic.name,
+                                topic.topic_id,
+                                p.index,
+                                p.current_leader.leader_id,
+                                p.current_leader.leader_epoch,
+                                at,
+                            );
                         }
                     }
                 }
@@ -484,7 +497,8 @@ impl<T> ClientCore<T> {
     ) -> bool {
         let before = self.metadata.snapshot().version;
         let snapshot = self.metadata.snapshot().clone();
-        let name = if name.is_empty() { snapshot.names.get(&id).map(ByteStr::as_str).unwrap_or_default() } else { name };
+        let name =
+            if name.is_empty() { snapshot.names.get(&id).map(ByteStr::as_str).unwrap_or_default() } else { name };
         self.metadata.handle_leader_hint(name, partition, leader, epoch, at);
         self.metadata.snapshot().version != before
     }
@@ -532,20 +546,24 @@ impl<T> ClientCore<T> {
     fn fail_calls_fast(&mut self, key: Key, error: &Error) {
         let hopeless = error.disposition() == Disposition::Fatal || error.kind() == ErrorKind::Tls;
         let boots = 0..self.links.config.bootstrap.len();
-        let tried = |i: usize| self.links.links.get(&(Node::Bootstrap(i), Lane::General)).and_then(|link| link.error.as_ref());
+        let tried =
+            |i: usize| self.links.links.get(&(Node::Bootstrap(i), Lane::General)).and_then(|link| link.error.as_ref());
         let none_left = self.metadata.snapshot().brokers.is_empty() && boots.clone().all(|i| tried(i).is_some());
         let all: Vec<String> = boots.filter_map(tried).map(ToString::to_string).collect();
         let bootstrap = matches!(key.0, Node::Bootstrap(_));
         let failed: Vec<CallId> = self
             .calls
             .iter()
-            .filter(|(_, call)| !call.in_flight && ((hopeless && none_left) || (call.options.fail_fast && bootstrap && none_left)))
+            .filter(|(_, call)| {
+                !call.in_flight && ((hopeless && none_left) || (call.options.fail_fast && bootstrap && none_left))
+            })
             .map(|(id, _)| *id)
             .collect();
         for id in failed {
             self.calls.remove(&id);
             let told = if all.len() > 1 {
-                let joined = Error::new(error.kind(), format!("no broker can be reached: {}", all.join("; "))).caused_by(error.clone());
+                let joined = Error::new(error.kind(), format!("no broker can be reached: {}", all.join("; ")))
+                    .caused_by(error.clone());
                 match error.hint() {
                     Some(hint) => joined.hinting(hint),
                     None => joined,
@@ -608,7 +626,11 @@ impl<T> ClientCore<T> {
             let Some(id) = link.id else { continue };
             if link.setup_deadline.is_some_and(|at| at <= now.instant()) {
                 let message = "no connection within socket.connection.setup.timeout.ms";
-                late.push((id, Error::new(ErrorKind::Connect, message).hinting("is a firewall in between, or a broker overloaded?")));
+                late.push((
+                    id,
+                    Error::new(ErrorKind::Connect, message)
+                        .hinting("is a firewall in between, or a broker overloaded?"),
+                ));
             } else if link.connection.deadline().is_some_and(|at| at <= now.instant()) {
                 let message = format!("no answer within request.timeout.ms ({} ms)", request_timeout.as_millis());
                 late.push((id, Error::new(ErrorKind::Timeout, message)));
@@ -622,7 +644,8 @@ impl<T> ClientCore<T> {
         for entry in self.producers.values_mut() {
             entry.sender.handle_timeout(now, entry.source.as_mut());
         }
-        let late: Vec<CallId> = self.calls.iter().filter(|(_, call)| call.deadline <= now.instant()).map(|(id, _)| *id).collect();
+        let late: Vec<CallId> =
+            self.calls.iter().filter(|(_, call)| call.deadline <= now.instant()).map(|(id, _)| *id).collect();
         for id in late {
             let Some(call) = self.calls.remove(&id) else { continue };
             let last = call.error.or_else(|| self.connection_error().cloned());
@@ -696,8 +719,11 @@ impl<T> ClientCore<T> {
     /// A connection to any broker that is ready, or `None` while one is being made.
     fn any_broker(&mut self, now: Now) -> Option<Key> {
         let metadata = self.metadata.snapshot().clone();
-        if let Some((key, _)) =
-            self.links.links.iter().find(|(key, link)| key.1 == Lane::General && link.id.is_some() && link.connection.is_ready())
+        if let Some((key, _)) = self
+            .links
+            .links
+            .iter()
+            .find(|(key, link)| key.1 == Lane::General && link.id.is_some() && link.connection.is_ready())
         {
             return Some(*key);
         }
@@ -708,7 +734,8 @@ impl<T> ClientCore<T> {
         let bootstrap = (0..self.links.config.bootstrap.len()).map(Node::Bootstrap);
         // Known brokers first; where none of them can be reached, the addresses that the user gave.
         for group in [brokers.collect::<Vec<_>>(), bootstrap.collect::<Vec<_>>()] {
-            let free: Vec<Node> = group.into_iter().filter(|node| !self.links.is_blocked(now, (*node, Lane::General))).collect();
+            let free: Vec<Node> =
+                group.into_iter().filter(|node| !self.links.is_blocked(now, (*node, Lane::General))).collect();
             if let Some(node) = free.get(self.rotation % free.len().max(1)).copied() {
                 self.rotation = self.rotation.wrapping_add(1);
                 self.links.ready(now, (node, Lane::General), &metadata);
@@ -751,8 +778,11 @@ impl<T> ClientCore<T> {
             let Some(call) = self.calls.get_mut(&id) else { continue };
             call.in_flight = true;
             call.attempts += 1;
-            let timeout = (call.deadline - now.instant()).min(self.links.config.request_timeout.max(Duration::from_millis(1)));
-            if let Err(error) = self.links.send(now, key, call.request.as_ref(), i16::MAX, Token::Call(id), true, timeout) {
+            let timeout =
+                (call.deadline - now.instant()).min(self.links.config.request_timeout.max(Duration::from_millis(1)));
+            if let Err(error) =
+                self.links.send(now, key, call.request.as_ref(), i16::MAX, Token::Call(id), true, timeout)
+            {
                 self.calls.remove(&id);
                 self.events.push_back(Event::Call(id, Err(error)));
             }
@@ -764,14 +794,17 @@ impl<T> ClientCore<T> {
         let mut refresh = false;
         let keys: Vec<ProducerKey> = self.producers.keys().copied().collect();
         for key in keys {
-            let wants_id = self.producers.get(&key).is_some_and(|entry| {
-                entry.sender.active() > 0 && entry.sender.wants_producer_id(now)
-            });
+            let wants_id = self
+                .producers
+                .get(&key)
+                .is_some_and(|entry| entry.sender.active() > 0 && entry.sender.wants_producer_id(now));
             if wants_id && let Some(node) = self.any_broker(now) {
                 let Some(entry) = self.producers.get_mut(&key) else { continue };
                 if let Some(request) = entry.sender.poll_init_producer_id(now) {
                     let timeout = self.links.config.request_timeout;
-                    if let Err(error) = self.links.send(now, node, &request, i16::MAX, Token::InitProducerId(key), true, timeout) {
+                    if let Err(error) =
+                        self.links.send(now, node, &request, i16::MAX, Token::InitProducerId(key), true, timeout)
+                    {
                         entry.sender.handle_init_producer_id(now, Err(&error));
                     }
                 }
@@ -783,7 +816,8 @@ impl<T> ClientCore<T> {
             }) {
                 let node = (Node::Broker(out.broker), Lane::Produce);
                 let token = Token::Produce(key, out.id);
-                let sent = links.send(now, node, &out.request, out.max_version, token, out.answered, entry.request_timeout);
+                let sent =
+                    links.send(now, node, &out.request, out.max_version, token, out.answered, entry.request_timeout);
                 if let Err(error) = sent {
                     entry.sender.handle_failure(now, out.id, &ProduceFailure { error, sent: false });
                 }
@@ -801,9 +835,9 @@ impl<T> ClientCore<T> {
         let links = &mut self.links;
         let mut refresh = false;
         for (key, fetcher) in &mut self.readers {
-            while let Some(out) =
-                fetcher.poll_list_offsets(now, &mut |broker| links.ready(now, (Node::Broker(broker), Lane::General), &metadata))
-            {
+            while let Some(out) = fetcher.poll_list_offsets(now, &mut |broker| {
+                links.ready(now, (Node::Broker(broker), Lane::General), &metadata)
+            }) {
                 let node = (Node::Broker(out.broker), Lane::General);
                 let token = Token::ListOffsets(*key, out.id);
                 if let Err(error) = links.send(now, node, &out.request, out.max_version, token, true, timeout) {

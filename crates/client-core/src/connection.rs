@@ -151,7 +151,10 @@ impl<K> Connection<K> {
                         ErrorKind::Decode,
                         format!("answer {correlation_id} came where {} was due", waiting.correlation_id),
                     )),
-                    None => Err(Error::new(ErrorKind::Decode, format!("answer {correlation_id} came that nobody asked for"))),
+                    None => Err(Error::new(
+                        ErrorKind::Decode,
+                        format!("answer {correlation_id} came that nobody asked for"),
+                    )),
                 }
             }
         }
@@ -168,8 +171,9 @@ impl<K> Connection<K> {
         if let Err(code) = response.error_code.ok() {
             return Err(Error::from_code(code, None));
         }
-        self.versions =
-            ApiVersions(response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect());
+        self.versions = ApiVersions(
+            response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect(),
+        );
         match &self.sasl {
             None => {
                 self.state = State::Ready;
@@ -230,7 +234,10 @@ impl<K> Connection<K> {
     ) -> Result<Frame, (K, Error)> {
         let (api, min, max) = request.api();
         let Some(version) = self.versions.common(api, min, max.min(max_version)) else {
-            let error = Error::new(ErrorKind::Unsupported, format!("the broker does not speak {api} in a version that this client knows"));
+            let error = Error::new(
+                ErrorKind::Unsupported,
+                format!("the broker does not speak {api} in a version that this client knows"),
+            );
             return Err((token, error.code_of(ErrorCode::UNSUPPORTED_VERSION)));
         };
         let correlation_id = self.take_correlation_id();

@@ -33,7 +33,11 @@ pub struct Broker {
 impl Broker {
     /// `host:port`, with brackets around an IPv6 address.
     pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -174,7 +178,14 @@ impl MetadataCore {
     }
 
     /// A response named a newer leader (KIP-951). One of the same epoch changes nothing.
-    pub fn handle_leader_hint(&mut self, topic: &str, partition: i32, leader: BrokerId, leader_epoch: i32, at: Option<Broker>) {
+    pub fn handle_leader_hint(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        leader: BrokerId,
+        leader_epoch: i32,
+        at: Option<Broker>,
+    ) {
         let Some(known) = self.snapshot.partition(topic, partition) else {
             return;
         };
@@ -207,7 +218,10 @@ impl MetadataCore {
         Some(MetadataRequest {
             topics: Some(
                 topics
-                    .map(|name| metadata::request::MetadataRequestTopic { name: Some(name.clone()), ..Default::default() })
+                    .map(|name| metadata::request::MetadataRequestTopic {
+                        name: Some(name.clone()),
+                        ..Default::default()
+                    })
                     .collect(),
             ),
             allow_auto_topic_creation: self.allow_auto_create,
@@ -229,7 +243,9 @@ impl MetadataCore {
             brokers: response
                 .brokers
                 .iter()
-                .map(|b| (b.node_id, Broker { id: b.node_id, host: b.host.clone(), port: b.port, rack: b.rack.clone() }))
+                .map(|b| {
+                    (b.node_id, Broker { id: b.node_id, host: b.host.clone(), port: b.port, rack: b.rack.clone() })
+                })
                 .collect(),
             version: self.snapshot.version + 1,
             ..ClusterMetadata::default()
@@ -262,7 +278,8 @@ impl MetadataCore {
             retry |= leaderless;
             snapshot.topics.insert(name.clone(), Arc::new(merged));
         }
-        snapshot.names = snapshot.topics.values().filter(|t| t.id != Uuid::default()).map(|t| (t.id, t.name.clone())).collect();
+        snapshot.names =
+            snapshot.topics.values().filter(|t| t.id != Uuid::default()).map(|t| (t.id, t.name.clone())).collect();
         self.snapshot = Arc::new(snapshot);
         let pause = if retry { self.backoff.next() } else { self.max_age };
         if !retry {
@@ -326,7 +343,11 @@ mod tests {
             brokers: vec![MetadataResponseBroker { node_id: 1, host: "h".into(), port: 9, ..Default::default() }],
             topics: vec![MetadataResponseTopic {
                 name: Some("t".into()),
-                partitions: vec![MetadataResponsePartition { leader_id: leader, leader_epoch: epoch, ..Default::default() }],
+                partitions: vec![MetadataResponsePartition {
+                    leader_id: leader,
+                    leader_epoch: epoch,
+                    ..Default::default()
+                }],
                 ..Default::default()
             }],
             ..Default::default()
@@ -334,7 +355,11 @@ mod tests {
     }
 
     fn core() -> MetadataCore {
-        MetadataCore::new(Duration::from_secs(300), false, Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 1))
+        MetadataCore::new(
+            Duration::from_secs(300),
+            false,
+            Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 1),
+        )
     }
 
     #[test]

@@ -70,8 +70,10 @@ impl SaslExchange {
                     return Err(Error::new(ErrorKind::Authentication, "the broker offers no SASL on this listener")
                         .hinting("check security.protocol: this port may be one without SASL"));
                 }
-                let request =
-                    SaslHandshakeRequest { mechanism: self.client.mechanism().into(), ..SaslHandshakeRequest::default() };
+                let request = SaslHandshakeRequest {
+                    mechanism: self.client.mechanism().into(),
+                    ..SaslHandshakeRequest::default()
+                };
                 Ok(SaslStep::Send(messages::encode_request(correlation_id, Some(client_id), 1, &request)?))
             }
             (Stage::Handshake, Some(frame)) => {
@@ -94,7 +96,9 @@ impl SaslExchange {
                     sasl::SaslStep::Done => Ok(SaslStep::Done),
                 }
             }
-            (Stage::Handshake | Stage::Authenticate, None) => Err(Error::new(ErrorKind::Bug, "SASL went on without an answer")),
+            (Stage::Handshake | Stage::Authenticate, None) => {
+                Err(Error::new(ErrorKind::Bug, "SASL went on without an answer"))
+            }
         }
     }
 

@@ -5,8 +5,8 @@ mod settings;
 pub mod table;
 
 pub use settings::{
-    Acks, ClientConfig, FetchConfig, IsolationLevel, OffsetReset, Partitioner, ProducerConfig, SaslConfig, SaslMechanism,
-    Secret, TlsConfig,
+    Acks, ClientConfig, FetchConfig, IsolationLevel, OffsetReset, Partitioner, ProducerConfig, SaslConfig,
+    SaslMechanism, Secret, TlsConfig,
 };
 
 use std::collections::BTreeMap;
@@ -55,8 +55,11 @@ impl Properties {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let Some(property) = find(name) else {
             let nearest = nearest(name);
-            return Err(Error::new(ErrorKind::Config, format!("no property is called \"{name}\"; did you mean \"{nearest}\"?"))
-                .hinting(format!("use {nearest}")));
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("no property is called \"{name}\"; did you mean \"{nearest}\"?"),
+            )
+            .hinting(format!("use {nearest}")));
         };
         property.check(value.trim())?;
         self.values.insert(property.name, Secret::new(value.trim()));

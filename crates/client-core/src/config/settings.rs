@@ -276,7 +276,10 @@ impl Properties {
     }
 
     fn number<N: std::str::FromStr + Default>(&self, name: &str) -> N {
-        self.value(name).and_then(|value| value.split('.').next()).and_then(|value| value.parse().ok()).unwrap_or_default()
+        self.value(name)
+            .and_then(|value| value.split('.').next())
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_default()
     }
 
     /// `linger.ms` may carry a fraction, as librdkafka's does; a negative time, which some properties use for "never", is a very long one.
@@ -306,7 +309,9 @@ impl Properties {
             .map(|address| if has_port(&address) { address } else { format!("{address}:9092") })
             .collect();
         if bootstrap.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "bootstrap.servers is not set").hinting("give HOST:PORT of a broker"));
+            return Err(
+                Error::new(ErrorKind::Config, "bootstrap.servers is not set").hinting("give HOST:PORT of a broker")
+            );
         }
         let protocol = self.text("security.protocol").to_ascii_lowercase();
         let tls = protocol.ends_with("ssl").then(|| TlsConfig {
@@ -349,8 +354,11 @@ impl Properties {
             "SCRAM-SHA-256" => SaslMechanism::ScramSha256,
             "SCRAM-SHA-512" => SaslMechanism::ScramSha512,
             "" => {
-                return Err(Error::new(ErrorKind::Config, "security.protocol asks for SASL, but sasl.mechanism is not set")
-                    .hinting("set sasl.mechanism to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "security.protocol asks for SASL, but sasl.mechanism is not set",
+                )
+                .hinting("set sasl.mechanism to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"));
             }
             other => return Err(Error::new(ErrorKind::Config, format!("sasl.mechanism {other} is not supported"))),
         };
@@ -361,7 +369,10 @@ impl Properties {
         }
         match (username, password) {
             (Some(username), Some(password)) => Ok(SaslConfig { mechanism, username, password: Secret::new(password) }),
-            _ => Err(Error::new(ErrorKind::Config, format!("{} needs sasl.username and sasl.password", mechanism.name()))),
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                format!("{} needs sasl.username and sasl.password", mechanism.name()),
+            )),
         }
     }
 
@@ -382,7 +393,9 @@ impl Properties {
                 .hinting("set acks to all, or enable.idempotence to false"));
         }
         let idempotence = idempotence && acks == Acks::All;
-        let buffer_memory = if self.is_set("queue.buffering.max.kbytes") || !self.is_set("buffer.memory") && self.value("queue.buffering.max.kbytes").is_some() {
+        let buffer_memory = if self.is_set("queue.buffering.max.kbytes")
+            || !self.is_set("buffer.memory") && self.value("queue.buffering.max.kbytes").is_some()
+        {
             self.number::<usize>("queue.buffering.max.kbytes").saturating_mul(1024)
         } else {
             self.number("buffer.memory")
@@ -394,7 +407,10 @@ impl Properties {
             _ => Partitioner::Murmur2Random,
         };
         let compression = self.text("compression.type").parse().map_err(|_| {
-            Error::new(ErrorKind::Config, format!("compression.type: no codec is called {}", self.text("compression.type")))
+            Error::new(
+                ErrorKind::Config,
+                format!("compression.type: no codec is called {}", self.text("compression.type")),
+            )
         })?;
         let delivery_timeout = self.duration("delivery.timeout.ms");
         Ok(ProducerConfig {
@@ -405,10 +421,17 @@ impl Properties {
             batch_num_messages: self.number("batch.num.messages"),
             max_request_size: self.number("max.request.size"),
             compression,
-            compression_level: self.value("compression.level").and_then(|level| level.parse().ok()).filter(|level| *level != -1),
+            compression_level: self
+                .value("compression.level")
+                .and_then(|level| level.parse().ok())
+                .filter(|level| *level != -1),
             max_in_flight: if idempotence { max_in_flight.min(5) } else { max_in_flight.max(1) },
             // Zero is librdkafka's "never".
-            delivery_timeout: if delivery_timeout.is_zero() { Duration::from_secs(86_400 * 365) } else { delivery_timeout },
+            delivery_timeout: if delivery_timeout.is_zero() {
+                Duration::from_secs(86_400 * 365)
+            } else {
+                delivery_timeout
+            },
             request_timeout: self.duration("request.timeout.produce.ms"),
             retries: self.number("retries"),
             retry_backoff: self.duration("retry.backoff.ms"),
@@ -427,7 +450,9 @@ impl Properties {
     pub fn fetch_config(&self) -> Result<FetchConfig, Error> {
         let kbytes = "queued.max.messages.kbytes";
         let buffer_bytes = match self.value(kbytes) {
-            Some(_) if self.is_set(kbytes) || !self.is_set("fetch.buffer.bytes") => self.number::<usize>(kbytes).saturating_mul(1024),
+            Some(_) if self.is_set(kbytes) || !self.is_set("fetch.buffer.bytes") => {
+                self.number::<usize>(kbytes).saturating_mul(1024)
+            }
             Some(_) | None => self.number("fetch.buffer.bytes"),
         };
         Ok(FetchConfig {
@@ -494,7 +519,10 @@ mod tests {
             ("bootstrap.servers", "PLAINTEXT://a:1, b"),
             ("security.protocol", "SASL_PLAINTEXT"),
             ("sasl.mechanism", "SCRAM-SHA-512"),
-            ("sasl.jaas.config", r#"org.apache.kafka.common.security.scram.ScramLoginModule required username="u" password="p\"q";"#),
+            (
+                "sasl.jaas.config",
+                r#"org.apache.kafka.common.security.scram.ScramLoginModule required username="u" password="p\"q";"#,
+            ),
         ] {
             p.set(name, value).unwrap();
         }
@@ -517,7 +545,10 @@ mod tests {
     fn librdkafka_s_defaults_are_its_own() {
         let p = Properties::with_defaults(Defaults::Librdkafka);
         let config = p.producer_config().unwrap();
-        assert_eq!((config.buffer_memory, config.max_messages, config.partitioner), (1 << 30, 100_000, Partitioner::ConsistentRandom));
+        assert_eq!(
+            (config.buffer_memory, config.max_messages, config.partitioner),
+            (1 << 30, 100_000, Partitioner::ConsistentRandom)
+        );
         assert_eq!(p.fetch_config().unwrap().buffer_bytes, 64 << 20);
     }
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use felice_protocol::error_code::ErrorCode;
-use felice_protocol::messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, fetch, list_offsets};
+use felice_protocol::messages::{
+    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, fetch, list_offsets,
+};
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::records::RecordBatches;
 use felice_protocol::time::{Instant, Now};
@@ -397,7 +399,9 @@ impl Fetcher {
                 p.pause_after_error(now);
                 match list_offsets_recovery(code) {
                     Recovery::RefreshMetadata => self.refresh = true,
-                    Recovery::Fail(code) => self.fail(id, Error::from_code(code, Some("the offset cannot be looked up"))),
+                    Recovery::Fail(code) => {
+                        self.fail(id, Error::from_code(code, Some("the offset cannot be looked up")))
+                    }
                     Recovery::Backoff | Recovery::FindCoordinator | Recovery::ResetOffset | Recovery::BumpEpoch => {}
                 }
                 continue;
@@ -548,7 +552,12 @@ impl Fetcher {
                         index: p.index,
                         leader: answer.current_leader.leader_id,
                         leader_epoch: answer.current_leader.leader_epoch,
-                        at: at.map(|e| Broker { id: e.node_id, host: e.host.clone(), port: e.port, rack: e.rack.clone() }),
+                        at: at.map(|e| Broker {
+                            id: e.node_id,
+                            host: e.host.clone(),
+                            port: e.port,
+                            rack: e.rack.clone(),
+                        }),
                     });
                 }
                 self.handle_partition(now, id, generation, offset, answer, &charge);
@@ -566,7 +575,8 @@ impl Fetcher {
         charge: &Arc<Charge>,
     ) {
         let reset = self.config.offset_reset;
-        let Some(p) = self.partitions.get_mut(&id).filter(|p| p.generation == generation && p.position == Some(offset)) else {
+        let Some(p) = self.partitions.get_mut(&id).filter(|p| p.generation == generation && p.position == Some(offset))
+        else {
             return;
         };
         if let Err(code) = answer.error_code.ok() {
@@ -578,7 +588,10 @@ impl Fetcher {
                     OffsetReset::Fail => {
                         let message = format!("offset {offset} is not in the log");
                         let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(code);
-                        self.fail(id, error.hinting("its records may have been deleted; seek, or set auto.offset.reset"));
+                        self.fail(
+                            id,
+                            error.hinting("its records may have been deleted; seek, or set auto.offset.reset"),
+                        );
                     }
                 },
                 Recovery::RefreshMetadata => self.refresh = true,
@@ -619,10 +632,14 @@ impl Fetcher {
                 charge: charge.clone(),
             }));
         } else if let Some(error) = corrupt {
-            self.fail(id, Error::new(ErrorKind::Decode, format!("the batch at offset {offset} cannot be read: {error}")));
+            self.fail(
+                id,
+                Error::new(ErrorKind::Decode, format!("the batch at offset {offset} cannot be read: {error}")),
+            );
             return;
         }
-        let end = if self.config.isolation_level.code() == 1 { answer.last_stable_offset } else { answer.high_watermark };
+        let end =
+            if self.config.isolation_level.code() == 1 { answer.last_stable_offset } else { answer.high_watermark };
         let Some(p) = self.partitions.get_mut(&id) else { return };
         if next >= end && !p.told_end {
             p.told_end = true;
@@ -660,7 +677,12 @@ impl Fetcher {
 
     /// When to poll for requests again without another input.
     pub fn poll_timeout(&self, now: Now) -> Option<Instant> {
-        self.partitions.values().filter(|p| !p.over).filter_map(|p| p.blocked_until).filter(|at| *at > now.instant()).min()
+        self.partitions
+            .values()
+            .filter(|p| !p.over)
+            .filter_map(|p| p.blocked_until)
+            .filter(|at| *at > now.instant())
+            .min()
     }
 }
 

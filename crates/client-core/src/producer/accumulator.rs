@@ -104,6 +104,7 @@ struct OpenBatch<T> {
 
 /// A full batch on its way from open to closed, without the accumulator's lock.
 #[derive(Debug)]
+#[must_use = "close it and give it to `Accumulator::finish`"]
 pub struct Closing<T> {
     ticket: u64,
     open: OpenBatch<T>,
@@ -118,10 +119,21 @@ impl<T> Closing<T> {
     }
 }
 
-fn close<T>(open: OpenBatch<T>, compressor: &mut Compressor, compression: Compression, level: Option<i32>) -> ReadyBatch<T> {
+fn close<T>(
+    open: OpenBatch<T>,
+    compressor: &mut Compressor,
+    compression: Compression,
+    level: Option<i32>,
+) -> ReadyBatch<T> {
     let count = open.builder.count();
     let batch = open.builder.close(compressor, compression, level);
-    ReadyBatch { batch, tag: open.tag, opened_at: open.opened_at, reserved: open.reserved, count: u32::try_from(count).unwrap_or(u32::MAX) }
+    ReadyBatch {
+        batch,
+        tag: open.tag,
+        opened_at: open.opened_at,
+        reserved: open.reserved,
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+    }
 }
 
 /// A batch that can be sent.
@@ -178,13 +190,13 @@ impl<T> Accumulator<T> {
         Self { limits, open: None, queue: VecDeque::new(), next_ticket: 0, sticky_bytes: 0, capacity_hint: 4096 }
     }
 
-    /// Appends a record. `new` makes the tag of a batch that opens; `with` sees the tag and the record's place in the batch.
+    /// Appends a record. `now` is asked for where a batch opens; `new` makes the tag of a batch that opens; `with` sees the tag and the record's place in the batch.
     ///
     /// # Errors
     /// [`AppendError::Full`] where no memory is free, [`AppendError::Refused`] for a record above `max.request.size`.
     pub fn append<R>(
         &mut self,
-        now: Now,
+        now: impl FnOnce() -> Instant,
         record: &RecordData<'_>,
         memory: &impl Memory,
         new: impl FnOnce() -> T,
@@ -218,7 +230,7 @@ impl<T> Accumulator<T> {
                 filled = self.fill();
                 let buffer = memory.buffer(self.capacity_hint.max(size + HEADER));
                 let builder = RecordBatchBuilder::new(buffer);
-                self.open = Some(OpenBatch { builder, tag: new(), opened_at: now.instant(), reserved });
+                self.open = Some(OpenBatch { builder, tag: new(), opened_at: now(), reserved });
                 wake = true;
             }
         }
@@ -229,7 +241,8 @@ impl<T> Accumulator<T> {
         let value = with(&open.tag, u32::try_from(index).unwrap_or_default());
         // The next record is taken to be like this one: a batch that has no room for it leaves now instead of at the next append.
         if filled.is_none()
-            && (open.builder.len() + size > self.limits.batch_size || open.builder.count() >= self.limits.batch_num_messages)
+            && (open.builder.len() + size > self.limits.batch_size
+                || open.builder.count() >= self.limits.batch_num_messages)
         {
             filled = self.fill();
             wake = true;
@@ -292,7 +305,9 @@ impl<T> Accumulator<T> {
         let Some(open) = self.open.take() else {
             return Taken::Empty;
         };
-        self.capacity_hint = (self.capacity_hint / 2 + open.builder.len() / 2).next_power_of_two().clamp(512, self.limits.batch_size + HEADER);
+        self.capacity_hint = (self.capacity_hint / 2 + open.builder.len() / 2)
+            .next_power_of_two()
+            .clamp(512, self.limits.batch_size + HEADER);
         if self.limits.compression != Compression::None && open.builder.len() > COMPRESS_INLINE_MAX {
             return Taken::Compress(self.start_closing(open));
         }

@@ -63,8 +63,12 @@ mod tests {
 
     #[test]
     fn murmur2_is_java_s() {
-        for (text, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536), ("", 275_646_681)]
-        {
+        for (text, hash) in [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("", 275_646_681),
+        ] {
             assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
         }
     }

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use felice_protocol::error_code::ErrorCode;
-use felice_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, produce};
+use felice_protocol::messages::{
+    InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, produce,
+};
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::records::{ClosedBatch, Producer};
 use felice_protocol::time::{Instant, Now};
@@ -306,8 +308,13 @@ impl<T> Sender<T> {
         if self.active.is_empty() {
             return None;
         }
-        let brokers: BTreeSet<BrokerId> =
-            self.active.iter().filter_map(|id| self.partition(*id)).filter(|p| p.wants(now)).filter_map(|p| p.leader).collect();
+        let brokers: BTreeSet<BrokerId> = self
+            .active
+            .iter()
+            .filter_map(|id| self.partition(*id))
+            .filter(|p| p.wants(now))
+            .filter_map(|p| p.leader)
+            .collect();
         for broker in brokers {
             let in_flight = self.in_flight.get(&broker).copied().unwrap_or(0);
             // Without an identity nothing can leave, but the connection may be made meanwhile.
@@ -341,7 +348,8 @@ impl<T> Sender<T> {
             let Some(p) = self.partition(partition) else { continue };
             bytes += records.len();
             ids_known &= p.topic_id != Uuid::default();
-            let data = produce::request::PartitionProduceData { index: p.index, records: Some(records), ..Default::default() };
+            let data =
+                produce::request::PartitionProduceData { index: p.index, records: Some(records), ..Default::default() };
             partitions.push(partition);
             match topics.iter_mut().find(|t| t.name == p.topic) {
                 Some(topic) => topic.partition_data.push(data),
@@ -403,7 +411,8 @@ impl<T> Sender<T> {
             if in_flight > 0 {
                 return None;
             }
-            let fresh = p.identity != current && p.unresolved.iter().all(|b| !b.maybe_persisted && b.identity != current);
+            let fresh =
+                p.identity != current && p.unresolved.iter().all(|b| !b.maybe_persisted && b.identity != current);
             if fresh {
                 p.renumber(current);
             }
@@ -455,7 +464,8 @@ impl<T> Sender<T> {
         if idempotent {
             p.next_sequence = sequence_after(sequence, ready.count);
         }
-        let records = ready.batch.seal(Producer { id: current.id, epoch: current.epoch, base_sequence: sequence }, false);
+        let records =
+            ready.batch.seal(Producer { id: current.id, epoch: current.epoch, base_sequence: sequence }, false);
         p.unresolved.push_back(Unresolved {
             batch: ready.batch,
             tag: Some(ready.tag),
@@ -552,7 +562,8 @@ impl<T> Sender<T> {
         }
         let topic = p.topic.clone();
         let index = p.index;
-        let error = Error::from_code(code, answer.error_message.as_deref()).on_partition(&topic, index).broker_at(broker);
+        let error =
+            Error::from_code(code, answer.error_message.as_deref()).on_partition(&topic, index).broker_at(broker);
         let Some(batch) = p.unresolved.get_mut(at) else { return };
         batch.flight = Flight::Retry;
         batch.last_error = Some(error.clone());
@@ -660,8 +671,12 @@ impl<T> Sender<T> {
             let Some(p) = self.partitions.get_mut(id.0 as usize) else { continue };
             // In flight: the application hears of it now, the batch is kept until its fate is known.
             for batch in &mut p.unresolved {
-                if matches!(batch.flight, Flight::InFlight(_)) && batch.tag.is_some() && too_old(batch.opened_at, timeout) {
-                    let error = timed_out(timeout, batch.attempts, batch.last_error.as_ref()).on_partition(&p.topic, p.index);
+                if matches!(batch.flight, Flight::InFlight(_))
+                    && batch.tag.is_some()
+                    && too_old(batch.opened_at, timeout)
+                {
+                    let error =
+                        timed_out(timeout, batch.attempts, batch.last_error.as_ref()).on_partition(&p.topic, p.index);
                     self.finished.push_back(Finished {
                         partition: id,
                         tag: batch.tag.take(),
@@ -678,7 +693,8 @@ impl<T> Sender<T> {
                 && (too_old(batch.opened_at, timeout) || failure.is_some() || batch.tag.is_none())
             {
                 let persisted = if batch.maybe_persisted { Persisted::Maybe } else { Persisted::No };
-                let error = timed_out(timeout, batch.attempts, batch.last_error.as_ref()).on_partition(&p.topic, p.index);
+                let error =
+                    timed_out(timeout, batch.attempts, batch.last_error.as_ref()).on_partition(&p.topic, p.index);
                 self.drop_batch(id, 0, failure.clone().unwrap_or(error), persisted);
             }
             self.expire_waiting(now, id, failure.as_ref(), source);
@@ -706,7 +722,8 @@ impl<T> Sender<T> {
                 (None, None) => Some(Error::new(ErrorKind::Broker, "the partition has no leader")),
                 (Some(_), None) => None,
             };
-            let error = failure.cloned().unwrap_or_else(|| timed_out(timeout, 0, why.as_ref())).on_partition(&p.topic, p.index);
+            let error =
+                failure.cloned().unwrap_or_else(|| timed_out(timeout, 0, why.as_ref())).on_partition(&p.topic, p.index);
             self.finished.push_back(Finished {
                 partition: id,
                 tag: Some(ready.tag),
@@ -734,7 +751,11 @@ impl<T> Sender<T> {
         let partitions = self.active.iter().filter_map(|id| self.partition(*id)).flat_map(|p| {
             let expiry = p.unresolved.iter().filter(|b| b.tag.is_some()).map(|b| b.opened_at).chain(p.oldest).min();
             let waits = !p.unresolved.is_empty() || p.has_batches;
-            [p.blocked_until.filter(|_| waits), p.lingering_until.filter(|_| p.has_batches), expiry.map(|at| at + timeout)]
+            [
+                p.blocked_until.filter(|_| waits),
+                p.lingering_until.filter(|_| p.has_batches),
+                expiry.map(|at| at + timeout),
+            ]
         });
         partitions.flatten().chain(if self.active.is_empty() { None } else { self.idempotence.poll_timeout() }).min()
     }

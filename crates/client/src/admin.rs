@@ -1,0 +1,422 @@
+//! Administrative calls.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use felice_client_core::error::{Error, ErrorKind};
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, MetadataRequest, MetadataResponse, create_topics,
+    delete_topics, describe_configs, metadata,
+};
+use felice_protocol::primitives::{ByteStr, Uuid};
+
+use crate::client::Client;
+use crate::clock;
+
+/// Administrative calls of a client.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    client: Client,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicInfo {
+    /// Its name.
+    pub name: ByteStr,
+    /// Its id.
+    pub id: Uuid,
+    /// Whether Kafka made it for itself.
+    pub is_internal: bool,
+    /// Its partitions, by number.
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// A partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionInfo {
+    /// Its number.
+    pub partition: i32,
+    /// Who leads it.
+    pub leader: Option<i32>,
+    /// Since which epoch.
+    pub leader_epoch: i32,
+    /// Who has it.
+    pub replicas: Vec<i32>,
+    /// Which of them are in sync.
+    pub in_sync_replicas: Vec<i32>,
+    /// Which of them are not up.
+    pub offline_replicas: Vec<i32>,
+}
+
+/// A broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BrokerInfo {
+    /// Its id.
+    pub id: i32,
+    /// Its host.
+    pub host: ByteStr,
+    /// Its port.
+    pub port: i32,
+    /// Its rack.
+    pub rack: Option<ByteStr>,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterInfo {
+    /// Its id.
+    pub id: Option<ByteStr>,
+    /// The broker that takes requests for the controller.
+    pub controller: Option<i32>,
+    /// Its brokers.
+    pub brokers: Vec<BrokerInfo>,
+}
+
+/// What has a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ConfigResource {
+    /// A topic, by name.
+    Topic(String),
+    /// A broker, by id.
+    Broker(i32),
+    /// A group, by id.
+    Group(String),
+}
+
+/// A value of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigEntry {
+    /// Its name.
+    pub name: ByteStr,
+    /// Its value; `None` where it is not shown.
+    pub value: Option<ByteStr>,
+    /// Where it comes from, as Kafka numbers it (1 topic, 4 static broker, 5 default…).
+    pub source: i8,
+    /// Whether it can be changed.
+    pub read_only: bool,
+    /// Whether it is a secret.
+    pub sensitive: bool,
+}
+
+impl ConfigEntry {
+    /// Whether nobody has set it.
+    pub fn is_default(&self) -> bool {
+        self.source == 5
+    }
+}
+
+/// One result for each thing that was asked for.
+#[derive(Clone, Debug)]
+pub struct PerItem<K, V>(pub Vec<(K, Result<V, Error>)>);
+
+impl<K, V> PerItem<K, V> {
+    /// All of them, or the first error.
+    ///
+    /// # Errors
+    /// The first one.
+    pub fn all(self) -> Result<Vec<(K, V)>, Error> {
+        self.0.into_iter().map(|(key, result)| result.map(|value| (key, value))).collect()
+    }
+
+    /// Those that failed.
+    pub fn failed(&self) -> impl Iterator<Item = (&K, &Error)> + '_ {
+        self.0.iter().filter_map(|(key, result)| result.as_ref().err().map(|error| (key, error)))
+    }
+}
+
+impl Admin {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Creates a topic: `admin.create_topic("orders").partitions(6).await?`.
+    pub fn create_topic(&self, name: impl Into<String>) -> CreateTopic {
+        CreateTopic {
+            admin: self.clone(),
+            name: name.into(),
+            partitions: -1,
+            replicas: -1,
+            configs: BTreeMap::new(),
+            if_not_exists: false,
+            dry_run: false,
+        }
+    }
+
+    /// Deletes topics.
+    ///
+    /// # Errors
+    /// Where no answer came; each topic has a result of its own.
+    pub async fn delete_topics<T: AsRef<str>>(
+        &self,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<PerItem<String, ()>, Error> {
+        let names: Vec<ByteStr> = topics.into_iter().map(|topic| topic.as_ref().into()).collect();
+        let request = DeleteTopicsRequest {
+            topics: names
+                .iter()
+                .map(|name| delete_topics::request::DeleteTopicState { name: Some(name.clone()), ..Default::default() })
+                .collect(),
+            topic_names: names.clone(),
+            timeout_ms: 30_000,
+            ..DeleteTopicsRequest::default()
+        };
+        let response = self.controller(request).await?;
+        Ok(PerItem(
+            response
+                .responses
+                .into_iter()
+                .map(|topic| {
+                    let name = topic.name.unwrap_or_default();
+                    let result =
+                        check(topic.error_code, topic.error_message.as_deref()).map_err(|error| error.on_topic(&name));
+                    (name.as_str().to_owned(), result)
+                })
+                .collect(),
+        ))
+    }
+
+    /// All topics, Kafka's own included.
+    ///
+    /// # Errors
+    /// Where no answer came.
+    pub async fn topics(&self) -> Result<Vec<TopicInfo>, Error> {
+        let response = self.metadata(None).await?;
+        Ok(response.topics.into_iter().filter(|topic| topic.error_code.is_ok()).map(topic_info).collect())
+    }
+
+    /// One topic, waiting a moment for one that was created just now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownTopic`] where it does not exist.
+    pub async fn topic(&self, name: &str) -> Result<TopicInfo, Error> {
+        let deadline = clock::instant() + Duration::from_secs(5);
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let response = self.metadata(Some(name)).await?;
+            let Some(topic) = response.topics.into_iter().next() else {
+                return Err(Error::new(ErrorKind::Decode, "the broker's answer leaves the topic out").on_topic(name));
+            };
+            let leaderless = topic.partitions.iter().any(|p| p.leader_id < 0) || topic.partitions.is_empty();
+            match topic.error_code.ok() {
+                Ok(()) if !leaderless => return Ok(topic_info(topic)),
+                // Auto-creation answers so until the topic is there; a topic that does not exist, for good.
+                Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) if pause > Duration::from_millis(200) => {
+                    return Err(Error::from_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None).on_topic(name));
+                }
+                Err(code) if !code.is_retriable() => return Err(Error::from_code(code, None).on_topic(name)),
+                Ok(()) if clock::instant() > deadline && !topic.partitions.is_empty() => return Ok(topic_info(topic)),
+                Ok(()) | Err(_) if clock::instant() > deadline => {
+                    let error = Error::new(ErrorKind::Timeout, "the topic has no leader").on_topic(name);
+                    return Err(topic
+                        .error_code
+                        .ok()
+                        .map_or_else(|code| Error::from_code(code, None).on_topic(name), |()| error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            self.client.driver().timeout(pause, std::future::pending::<()>()).await;
+            pause *= 2;
+        }
+    }
+
+    async fn metadata(&self, topic: Option<&str>) -> Result<MetadataResponse, Error> {
+        let topics = topic.map(|name| {
+            vec![metadata::request::MetadataRequestTopic { name: Some(name.into()), ..Default::default() }]
+        });
+        self.client
+            .request(MetadataRequest { topics, allow_auto_topic_creation: false, ..MetadataRequest::default() })
+            .await
+    }
+
+    /// The cluster and its brokers.
+    ///
+    /// # Errors
+    /// Where no answer came.
+    pub async fn cluster(&self) -> Result<ClusterInfo, Error> {
+        let request = MetadataRequest { topics: Some(Vec::new()), ..MetadataRequest::default() };
+        let response = self.client.request(request).await?;
+        Ok(ClusterInfo {
+            id: response.cluster_id,
+            controller: (response.controller_id >= 0).then_some(response.controller_id),
+            brokers: response
+                .brokers
+                .into_iter()
+                .map(|b| BrokerInfo { id: b.node_id, host: b.host, port: b.port, rack: b.rack })
+                .collect(),
+        })
+    }
+
+    /// The configuration of a topic, a broker or a group.
+    ///
+    /// # Errors
+    /// Where no answer came, or the broker refused.
+    pub async fn configs(&self, of: &ConfigResource) -> Result<Vec<ConfigEntry>, Error> {
+        let (resource_type, resource_name) = match of {
+            ConfigResource::Topic(name) => (2, name.clone()),
+            ConfigResource::Broker(id) => (4, id.to_string()),
+            ConfigResource::Group(id) => (32, id.clone()),
+        };
+        let request = DescribeConfigsRequest {
+            resources: vec![describe_configs::request::DescribeConfigsResource {
+                resource_type,
+                resource_name: resource_name.into(),
+                configuration_keys: None,
+                ..Default::default()
+            }],
+            ..DescribeConfigsRequest::default()
+        };
+        let response = match of {
+            ConfigResource::Broker(id) => self.client.request_to(*id, request).await?,
+            ConfigResource::Topic(_) | ConfigResource::Group(_) => self.client.request(request).await?,
+        };
+        let Some(result) = response.results.into_iter().next() else {
+            return Err(Error::new(ErrorKind::Decode, "the broker's answer leaves the resource out"));
+        };
+        check(result.error_code, result.error_message.as_deref())?;
+        Ok(result
+            .configs
+            .into_iter()
+            .map(|c| ConfigEntry {
+                name: c.name,
+                value: c.value,
+                source: c.config_source,
+                read_only: c.read_only,
+                sensitive: c.is_sensitive,
+            })
+            .collect())
+    }
+
+    /// A request for the controller; brokers with KRaft pass it on, whichever is asked.
+    async fn controller<R>(&self, request: R) -> Result<R::Response, Error>
+    where
+        R: felice_protocol::messages::Request + Send + 'static,
+    {
+        self.client.request(request).await
+    }
+}
+
+fn check(code: ErrorCode, message: Option<&str>) -> Result<(), Error> {
+    code.ok().map_err(|code| Error::from_code(code, message))
+}
+
+fn topic_info(topic: metadata::response::MetadataResponseTopic) -> TopicInfo {
+    let mut partitions: Vec<PartitionInfo> = topic
+        .partitions
+        .into_iter()
+        .map(|p| PartitionInfo {
+            partition: p.partition_index,
+            leader: (p.leader_id >= 0).then_some(p.leader_id),
+            leader_epoch: p.leader_epoch,
+            replicas: p.replica_nodes,
+            in_sync_replicas: p.isr_nodes,
+            offline_replicas: p.offline_replicas,
+        })
+        .collect();
+    partitions.sort_by_key(|p| p.partition);
+    TopicInfo { name: topic.name.unwrap_or_default(), id: topic.topic_id, is_internal: topic.is_internal, partitions }
+}
+
+/// A topic to be created; awaiting it creates it.
+#[derive(Clone, Debug)]
+#[must_use = "await it to create the topic"]
+pub struct CreateTopic {
+    admin: Admin,
+    name: String,
+    partitions: i32,
+    replicas: i16,
+    configs: BTreeMap<String, String>,
+    if_not_exists: bool,
+    dry_run: bool,
+}
+
+impl CreateTopic {
+    /// With this many partitions; the broker's default unless told.
+    pub fn partitions(mut self, partitions: i32) -> Self {
+        self.partitions = partitions;
+        self
+    }
+
+    /// With this many replicas; the broker's default unless told.
+    pub fn replicas(mut self, replicas: i16) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// With this property.
+    pub fn config(mut self, name: &str, value: &str) -> Self {
+        self.configs.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A topic that is there already is no error.
+    pub fn if_not_exists(mut self) -> Self {
+        self.if_not_exists = true;
+        self
+    }
+
+    /// Only asks whether it could be created.
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    async fn create(self) -> Result<TopicInfo, Error> {
+        let request = CreateTopicsRequest {
+            topics: vec![create_topics::request::CreatableTopic {
+                name: self.name.as_str().into(),
+                num_partitions: self.partitions,
+                replication_factor: self.replicas,
+                configs: self
+                    .configs
+                    .iter()
+                    .map(|(name, value)| create_topics::request::CreatableTopicConfig {
+                        name: name.as_str().into(),
+                        value: Some(value.as_str().into()),
+                        ..Default::default()
+                    })
+                    .collect(),
+                ..Default::default()
+            }],
+            timeout_ms: 30_000,
+            validate_only: self.dry_run,
+            ..CreateTopicsRequest::default()
+        };
+        let response = self.admin.controller(request).await?;
+        let Some(topic) = response.topics.into_iter().next() else {
+            return Err(Error::new(ErrorKind::Decode, "the broker's answer leaves the topic out").on_topic(&self.name));
+        };
+        if !(self.if_not_exists && topic.error_code == ErrorCode::TOPIC_ALREADY_EXISTS) {
+            check(topic.error_code, topic.error_message.as_deref()).map_err(|error| error.on_topic(&self.name))?;
+        }
+        if self.dry_run {
+            return Ok(TopicInfo { name: topic.name, id: topic.topic_id, is_internal: false, partitions: Vec::new() });
+        }
+        self.admin.topic(&self.name).await
+    }
+}
+
+impl IntoFuture for CreateTopic {
+    type Output = Result<TopicInfo, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.create())
+    }
+}
+
+impl fmt::Display for TopicInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} partitions)", self.name, self.partitions.len())
+    }
+}

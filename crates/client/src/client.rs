@@ -1,0 +1,349 @@
+//! [`Client`] and its builder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use felice_client_core::client::{CallOptions, CallTarget, ClientCore, decode_answer};
+use felice_client_core::config::{ClientConfig, Properties};
+use felice_client_core::error::{Error, ErrorKind};
+use felice_net::{ConnectOptions, Security, TlsConfig};
+use felice_protocol::messages::{MetadataRequest, Request};
+use tokio::sync::oneshot;
+
+use crate::admin::Admin;
+use crate::clock;
+use crate::driver::{Driver, DriverShared};
+use crate::producer::ProducerBuilder;
+use crate::reader::ReaderBuilder;
+use crate::runtime::Seat;
+
+/// How a client authenticates.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Sasl {
+    /// User and password as they are: only over TLS.
+    Plain {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// Salted challenge and response, SHA-256.
+    ScramSha256 {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// Salted challenge and response, SHA-512.
+    ScramSha512 {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+}
+
+impl std::fmt::Debug for Sasl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Plain { user, .. } | Self::ScramSha256 { user, .. } | Self::ScramSha512 { user, .. }) = self;
+        f.debug_struct("Sasl").field("user", user).finish_non_exhaustive()
+    }
+}
+
+/// Whom a client trusts over TLS.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Tls {
+    /// Whom this machine trusts.
+    Platform,
+    /// The authorities in this PEM file.
+    CaFile(PathBuf),
+}
+
+/// Builds a [`Client`]: typed setters for what is set daily, [`ClientBuilder::set`] for every property.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    properties: Properties,
+    error: Option<Error>,
+}
+
+impl ClientBuilder {
+    /// Sets a property by its Java or librdkafka name. A mistake is reported by [`ClientBuilder::connect`].
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.properties.set(name, value) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Uses TLS.
+    pub fn tls(self, tls: Tls) -> Self {
+        let sasl =
+            self.properties.value("security.protocol").is_some_and(|p| p.to_ascii_lowercase().starts_with("sasl"));
+        let builder = self.set("security.protocol", if sasl { "sasl_ssl" } else { "ssl" });
+        match tls {
+            Tls::Platform => builder,
+            Tls::CaFile(path) => builder.set("ssl.ca.location", &path.to_string_lossy()),
+        }
+    }
+
+    /// Authenticates.
+    pub fn sasl(self, sasl: Sasl) -> Self {
+        let tls = self.properties.value("security.protocol").is_some_and(|p| p.to_ascii_lowercase().ends_with("ssl"));
+        let (mechanism, user, password) = match sasl {
+            Sasl::Plain { user, password } => ("PLAIN", user, password),
+            Sasl::ScramSha256 { user, password } => ("SCRAM-SHA-256", user, password),
+            Sasl::ScramSha512 { user, password } => ("SCRAM-SHA-512", user, password),
+        };
+        self.set("security.protocol", if tls { "sasl_ssl" } else { "sasl_plaintext" })
+            .set("sasl.mechanism", mechanism)
+            .set("sasl.username", &user)
+            .set("sasl.password", &password)
+    }
+
+    /// Names this client in the broker's logs and quotas.
+    pub fn client_id(self, id: &str) -> Self {
+        self.set("client.id", id)
+    }
+
+    /// Connects: proves that one broker answers and takes the credentials.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a wrong property; [`ErrorKind::Connect`], [`ErrorKind::Tls`] or [`ErrorKind::Authentication`] where no
+    /// broker answers as it should.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let client = self.lazy()?;
+        let options = CallOptions { fail_fast: true, ..client.options(CallTarget::Any) };
+        let request = MetadataRequest { topics: Some(Vec::new()), ..MetadataRequest::default() };
+        client.call(request, options).await?;
+        Ok(client)
+    }
+
+    /// A client that connects when it is first used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a wrong property.
+    pub fn lazy(self) -> Result<Client, Error> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let config = self.properties.client_config()?;
+        let options = connect_options(&config)?;
+        let seat = Seat::take()?;
+        let shared = DriverShared::new(seat.handle().clone());
+        let core = ClientCore::new(config.clone(), seed());
+        let driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes);
+        seat.handle().spawn(driver.run());
+        Ok(Client { inner: Arc::new(Inner { shared, properties: self.properties, config, _seat: seat }) })
+    }
+}
+
+/// A number that differs between clients and between runs.
+pub(crate) fn seed() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one((COUNT.fetch_add(1, Ordering::Relaxed), std::process::id()))
+}
+
+fn connect_options(config: &ClientConfig) -> Result<ConnectOptions, Error> {
+    let mut options = ConnectOptions::default();
+    options.timeout = config.connection_setup_timeout;
+    options.socket.send_buffer_bytes = Some(config.send_buffer_bytes).filter(|n| *n > 0);
+    options.socket.receive_buffer_bytes = Some(config.receive_buffer_bytes).filter(|n| *n > 0);
+    if !config.socket_keepalive {
+        options.socket.keepalive = None;
+    }
+    if let Some(tls) = &config.tls {
+        let wrong =
+            |error: felice_net::TlsConfigError| Error::new(ErrorKind::Config, error.to_string()).caused_by(error);
+        let mut builder = TlsConfig::builder();
+        if let Some(path) = &tls.ca_location {
+            builder = builder.ca_file(path).map_err(wrong)?;
+        }
+        if let Some(pem) = &tls.ca_pem {
+            builder = builder.ca_pem(pem.clone());
+        }
+        if let Some(path) = &tls.certificate_location {
+            builder = builder.certificate_file(path).map_err(wrong)?;
+        }
+        if let Some(pem) = &tls.certificate_pem {
+            builder = builder.certificate_pem(pem.clone());
+        }
+        if let Some(path) = &tls.key_location {
+            builder = builder.key_file(path).map_err(wrong)?;
+        }
+        if let Some(pem) = &tls.key_pem {
+            builder = builder.key_pem(pem.reveal());
+        }
+        if !tls.verify {
+            builder = builder.danger_accept_any_certificate();
+        } else if !tls.verify_hostname {
+            builder = builder.danger_accept_any_name();
+        }
+        options.security = Security::Tls(builder.build().map_err(wrong)?);
+    }
+    Ok(options)
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<DriverShared>,
+    properties: Properties,
+    config: ClientConfig,
+    _seat: Seat,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+/// A client of one cluster: a cheap clone; producers, readers and admins made from it share connections and metadata.
+///
+/// Dropping the last clone, and everything made from it, ends its connections without waiting.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+impl Client {
+    /// Connects to a cluster through one or more `HOST:PORT`, with commas between.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub async fn connect(bootstrap: impl AsRef<str>) -> Result<Self, Error> {
+        Self::builder(bootstrap).connect().await
+    }
+
+    /// Begins a client of the cluster at these addresses.
+    pub fn builder(bootstrap: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder { properties: Properties::default(), error: None }.set("bootstrap.servers", bootstrap.as_ref())
+    }
+
+    /// Begins a client from properties with Java's or librdkafka's names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for an unknown name, with the nearest known one, or a value that does not fit.
+    pub fn from_properties<K: AsRef<str>, V: AsRef<str>>(
+        properties: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<ClientBuilder, Error> {
+        let mut all = Properties::default();
+        for (name, value) in properties {
+            all.set(name.as_ref(), value.as_ref())?;
+        }
+        Ok(Self::with_properties(all))
+    }
+
+    /// Begins a client from a ready set of properties.
+    pub fn with_properties(properties: Properties) -> ClientBuilder {
+        ClientBuilder { properties, error: None }
+    }
+
+    /// Begins a producer.
+    pub fn producer(&self) -> ProducerBuilder {
+        ProducerBuilder::new(self.clone())
+    }
+
+    /// Begins a reader of partitions, without a group.
+    pub fn reader(&self) -> ReaderBuilder {
+        ReaderBuilder::new(self.clone())
+    }
+
+    /// Administrative calls.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.clone())
+    }
+
+    /// The properties that this client was made with.
+    pub fn properties(&self) -> &Properties {
+        &self.inner.properties
+    }
+
+    /// Sends any request of the protocol to any broker and waits for its answer, as it came: error codes in it are the caller's matter.
+    ///
+    /// # Errors
+    /// Where no answer came in time.
+    pub async fn request<R: Request + Send + 'static>(&self, request: R) -> Result<R::Response, Error> {
+        self.call(request, self.options(CallTarget::Any)).await
+    }
+
+    /// As [`Client::request`], to one broker.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub async fn request_to<R: Request + Send + 'static>(&self, broker: i32, request: R) -> Result<R::Response, Error> {
+        self.call(request, self.options(CallTarget::Broker(broker))).await
+    }
+
+    /// As [`Client::request`], to the broker that takes requests for the controller.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub async fn request_to_controller<R: Request + Send + 'static>(&self, request: R) -> Result<R::Response, Error> {
+        self.call(request, self.options(CallTarget::Controller)).await
+    }
+
+    pub(crate) fn options(&self, target: CallTarget) -> CallOptions {
+        CallOptions { target, timeout: self.inner.config.api_timeout, retry: true, fail_fast: false }
+    }
+
+    pub(crate) async fn call<R: Request + Send + 'static>(
+        &self,
+        request: R,
+        options: CallOptions,
+    ) -> Result<R::Response, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.inner.shared.command(move |driver, now| {
+            // A target that needs metadata waits for it inside the core; the first metadata comes by itself.
+            let id = driver.core.call(now, Box::new(request), options);
+            driver.calls.insert(id, answer);
+        });
+        let answer = answered.await.map_err(|_| closed())??;
+        decode_answer::<R>(answer)
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<DriverShared> {
+        &self.inner.shared
+    }
+
+    /// A copy of the properties with more on top.
+    pub(crate) fn with(&self, more: &BTreeMap<String, String>) -> Result<Properties, Error> {
+        let mut properties = self.inner.properties.clone();
+        for (name, value) in more {
+            properties.set(name, value)?;
+        }
+        Ok(properties)
+    }
+
+    /// Sends what producers still have and ends, within a time.
+    ///
+    /// # Errors
+    /// What was not delivered in time.
+    pub async fn shutdown(&self, within: Duration) -> Result<(), Error> {
+        let (tell, told) = oneshot::channel();
+        self.inner.shared.command(move |driver, _| {
+            // Whoever asked may have gone.
+            let _ = tell.send(driver.producers.values().cloned().collect::<Vec<_>>());
+        });
+        let producers = told.await.map_err(|_| closed())?;
+        let deadline = clock::instant() + within;
+        let mut result = Ok(());
+        for producer in producers {
+            if let Err(error) = producer.close(clock::until(deadline)).await {
+                result = Err(error);
+            }
+        }
+        self.inner.shared.stop();
+        result
+    }
+}
+
+pub(crate) fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client was closed")
+}

@@ -1,0 +1,95 @@
+//! [`ProducerBuilder`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use felice_client_core::config::Acks;
+use felice_client_core::error::Error;
+use felice_protocol::compression::Compression;
+
+use super::Producer;
+use super::completion::BatchReport;
+use super::shared::{OnDelivery, ProducerShared};
+use crate::client::{Client, seed};
+
+/// Builds a [`Producer`]: idempotent, `acks=all` and `linger.ms=5` unless told otherwise.
+#[must_use]
+pub struct ProducerBuilder {
+    client: Client,
+    properties: BTreeMap<String, String>,
+    on_delivery: Option<OnDelivery>,
+}
+
+impl fmt::Debug for ProducerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerBuilder").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+impl ProducerBuilder {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, properties: BTreeMap::new(), on_delivery: None }
+    }
+
+    /// Sets a property by its Java or librdkafka name. A mistake is reported by [`ProducerBuilder::build`].
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.properties.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// How long a batch waits for more records.
+    pub fn linger(self, linger: Duration) -> Self {
+        self.set("linger.ms", &linger.as_secs_f64().mul_add(1000.0, 0.0).to_string())
+    }
+
+    /// How batches are compressed.
+    pub fn compression(self, compression: Compression) -> Self {
+        self.set("compression.type", compression.name())
+    }
+
+    /// Most bytes of records that wait for their acknowledgement.
+    pub fn buffer_memory(self, bytes: usize) -> Self {
+        self.set("buffer.memory", &bytes.to_string())
+    }
+
+    /// Largest batch, in bytes before compression.
+    pub fn batch_size(self, bytes: usize) -> Self {
+        self.set("batch.size", &bytes.to_string())
+    }
+
+    /// Which replicas must have a record before it counts as written.
+    pub fn acks(self, acks: Acks) -> Self {
+        self.set("acks", &acks.code().to_string())
+    }
+
+    /// When a record that is not acknowledged has failed; covers metadata, buffer, network and retries.
+    pub fn delivery_timeout(self, timeout: Duration) -> Self {
+        self.set("delivery.timeout.ms", &timeout.as_millis().to_string())
+    }
+
+    /// Hears of every batch that is done, on the driver's thread: it must not block. Costs nothing per record.
+    pub fn on_delivery(mut self, hear: impl Fn(&BatchReport) + Send + Sync + 'static) -> Self {
+        self.on_delivery = Some(Box::new(hear));
+        self
+    }
+
+    /// Builds the producer. Nothing is sent yet; a producer id is asked for with the first record.
+    ///
+    /// # Errors
+    /// A property that is unknown or does not fit.
+    pub async fn build(self) -> Result<Producer, Error> {
+        let config = self.client.with(&self.properties)?.producer_config()?;
+        let shared = Arc::new(ProducerShared::new(config, &self.client, self.on_delivery, seed()));
+        let (registered, done) = tokio::sync::oneshot::channel();
+        let registering = shared.clone();
+        self.client.driver().command(move |driver, _| {
+            registering.register(driver);
+            // Whoever builds may have gone.
+            let _ = registered.send(());
+        });
+        done.await.map_err(|_| crate::client::closed())?;
+        Ok(Producer::new(shared, self.client))
+    }
+}

@@ -1,0 +1,154 @@
+//! The producer as an application sees it.
+//!
+//! - [`record`]: [`NewRecord`], borrowed until it has to wait
+//! - [`completion`]: what became of a batch: [`Pending`], [`Delivery`], [`ProduceError`]
+//! - [`memory`]: the bounded buffer
+//! - [`topic`]: a topic's partitions, and its records from before its partitions are known
+//! - [`shared`]: what the application's threads and the driver share: appending, finishing, flushing
+//! - [`builder`]: [`ProducerBuilder`]
+//! - [`sink`]: [`ProducerSink`]
+
+mod builder;
+mod completion;
+mod memory;
+mod record;
+mod shared;
+mod sink;
+mod topic;
+
+pub use builder::ProducerBuilder;
+pub(crate) use completion::BatchCompletion;
+pub use completion::{BatchReport, Delivery, FlushError, Pending, ProduceError, TryEnqueueError};
+pub use record::{NewRecord, RecordBytes};
+pub(crate) use shared::ProducerShared;
+pub use sink::ProducerSink;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use felice_client_core::error::Error;
+
+use crate::client::Client;
+
+/// Writes records. A cheap clone; all clones are one producer.
+///
+/// Per partition, records are written in the order in which `enqueue` or `try_enqueue` returned. Memory is bounded by `buffer.memory`.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    shared: Arc<ProducerShared>,
+    /// Keeps the connections.
+    client: Client,
+}
+
+impl Producer {
+    pub(crate) fn new(shared: Arc<ProducerShared>, client: Client) -> Self {
+        Self { shared, client }
+    }
+
+    /// The client that this producer belongs to.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a record and waits for its acknowledgement.
+    ///
+    /// One at a time this is slow, whatever the client: it pays a round trip and `linger.ms` for each record. Use [`Producer::enqueue`] to
+    /// have many on their way.
+    ///
+    /// # Errors
+    /// [`ProduceError`], which says whether the record is in the log all the same.
+    ///
+    /// # Cancel safety
+    /// A record that has been accepted is sent all the same.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn f(producer: felice::Producer) -> Result<(), felice::ProduceError> {
+    /// let delivery = producer.send(felice::NewRecord::to("orders").value("hello")).await?;
+    /// println!("offset {}", delivery.offset);
+    /// # Ok(()) }
+    /// ```
+    pub async fn send(&self, record: NewRecord<'_>) -> Result<Delivery, ProduceError> {
+        self.enqueue(record).await?.await
+    }
+
+    /// Hands a record over, waits for nothing but room in the buffer, and gives its acknowledgement to be awaited.
+    ///
+    /// # Errors
+    /// [`ProduceError`] where there is no room within `max.block.ms`, or the record can never be sent.
+    ///
+    /// # Cancel safety
+    /// While it waits for room, nothing has been handed over.
+    pub async fn enqueue(&self, record: NewRecord<'_>) -> Result<Pending, ProduceError> {
+        match self.shared.append(&record, true) {
+            Ok(Some(pending)) => Ok(pending),
+            Ok(None) => Err(shared::bug(&record)),
+            Err(shared::Refusal::Full) => {
+                self.shared.append_when_free(record, true).await?.ok_or_else(shared::bug_without_record)
+            }
+            Err(shared::Refusal::Error(error)) => Err(ProduceError::not_written(error, record)),
+        }
+    }
+
+    /// As [`Producer::enqueue`], for whoever does not want the acknowledgement: a failure is told by `on_delivery` and [`Producer::flush`].
+    /// Cheaper than [`Pending::forget`] by two counts of a reference.
+    ///
+    /// # Errors
+    /// As [`Producer::enqueue`].
+    pub async fn post(&self, record: NewRecord<'_>) -> Result<(), ProduceError> {
+        match self.shared.append(&record, false) {
+            Ok(_) => Ok(()),
+            Err(shared::Refusal::Full) => self.shared.append_when_free(record, false).await.map(|_| ()),
+            Err(shared::Refusal::Error(error)) => Err(ProduceError::not_written(error, record)),
+        }
+    }
+
+    /// As [`Producer::post`], but never waits: `Ok(false)` where the buffer has no room now, and nothing was taken.
+    ///
+    /// # Errors
+    /// Where the record can never be sent.
+    pub fn try_post(&self, record: &NewRecord<'_>) -> Result<bool, Error> {
+        match self.shared.append_if_free(record, false) {
+            Ok(_) => Ok(true),
+            Err(shared::Refusal::Full) => Ok(false),
+            Err(shared::Refusal::Error(error)) => Err(error),
+        }
+    }
+
+    /// As [`Producer::enqueue`], but never waits: gives the record back where the buffer has no room.
+    ///
+    /// # Errors
+    /// [`TryEnqueueError`].
+    pub fn try_enqueue<'a>(&self, record: NewRecord<'a>) -> Result<Pending, TryEnqueueError<'a>> {
+        match self.shared.append_if_free(&record, true) {
+            Ok(Some(pending)) => Ok(pending),
+            Ok(None) => Err(TryEnqueueError::Failed(shared::bug(&record))),
+            Err(shared::Refusal::Full) => Err(TryEnqueueError::Full(Box::new(record))),
+            Err(shared::Refusal::Error(error)) => {
+                Err(TryEnqueueError::Failed(ProduceError::not_written(error, record)))
+            }
+        }
+    }
+
+    /// Waits until every record that was handed over before is acknowledged or has failed. Nothing lingers meanwhile. Each record's fate is
+    /// known by `delivery.timeout.ms` at the latest.
+    ///
+    /// # Errors
+    /// [`FlushError`] where a record has failed since the last flush.
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        self.shared.flush().await
+    }
+
+    /// Takes no more records, and waits until those it has are done, within a time.
+    ///
+    /// # Errors
+    /// What failed, or what was still on its way when the time was up.
+    pub async fn close(&self, within: Duration) -> Result<(), Error> {
+        self.shared.close(within).await
+    }
+
+    /// A sink of records for streams: `stream.forward(producer.sink())`.
+    pub fn sink(&self) -> ProducerSink {
+        ProducerSink::new(self.clone())
+    }
+}
