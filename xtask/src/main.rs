@@ -1,5 +1,7 @@
 //! Felice's own chores. One entry point, no second tool: everything that CI does is a subcommand here.
 
+#![warn(clippy::unwrap_used)]
+
 use std::process::ExitCode;
 
 mod bench;

@@ -8,6 +8,8 @@
 //! - `purgatory`: requests that wait (long polls, batches that wait for their sync)
 //! - [`BrokerConfig`], [`TopicConfig`]: Kafka's property names
 
+#![warn(clippy::unwrap_used)]
+
 #![forbid(unsafe_code)]
 
 mod api;

@@ -11,6 +11,8 @@
 //! The decisions are `felice_broker_core`'s; here are the sockets ([`server`](self)), the loop that feeds the core (`driver`), and the
 //! operating system's disk (`disk_os`). A broker runs on one thread of its own.
 
+#![warn(clippy::unwrap_used)]
+
 #![forbid(unsafe_code)]
 
 mod builder;

@@ -1,1 +1,3 @@
 //! librdkafka's C ABI on Felice's client.
+
+#![warn(clippy::unwrap_used)]

@@ -1,2 +1,4 @@
 //! Felice's one tool.
+
+#![warn(clippy::unwrap_used)]
 fn main() {}

@@ -20,6 +20,8 @@
 //! }
 //! ```
 
+#![warn(clippy::unwrap_used)]
+
 pub mod admin;
 pub mod backoff;
 pub mod client;

@@ -8,6 +8,8 @@
 //! Nothing of this is needed to build Felice. What a machine lacks is skipped visibly: every entry point answers with a
 //! [`Skip`] that says what is missing. [`wanted`] says whether the run was asked for at all (`FELICE_CONFORMANCE`).
 
+#![warn(clippy::unwrap_used)]
+
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -32,6 +32,8 @@
 //! Inside: `segment` and `index` (files of a segment), `producer_state` and `producer_snapshot`, `leader_epochs`; `log` appends and reads,
 //! `recovery` opens, `flush`, `retention`, `truncation` and `timestamps` do what they say.
 
+#![warn(clippy::unwrap_used)]
+
 mod batch;
 pub mod checkpoint;
 mod config;

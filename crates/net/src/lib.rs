@@ -12,6 +12,8 @@
 //! Every write of a TCP socket goes through one function (`tcp::send`), which asks the system not to raise SIGPIPE: a C program that loads Felice
 //! as a library would die of it.
 
+#![warn(clippy::unwrap_used)]
+
 mod address;
 mod connect;
 mod connect_error;

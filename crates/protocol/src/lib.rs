@@ -7,6 +7,8 @@
 //! - [`error_code`]: Kafka's error codes
 //! - [`time`]: the time as it is passed in
 
+#![warn(clippy::unwrap_used)]
+
 pub mod compression;
 pub mod error_code;
 pub mod messages;
