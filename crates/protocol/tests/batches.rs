@@ -1,6 +1,8 @@
 //! Record batches against Apache Kafka's own: `testdata/oracle/BatchOracle.java` has written `testdata/batches/kafka.txt`, and reads what
 //! is written here.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
