@@ -9,7 +9,6 @@
 //! - [`BrokerConfig`], [`TopicConfig`]: Kafka's property names
 
 #![warn(clippy::unwrap_used)]
-
 #![forbid(unsafe_code)]
 
 mod api;

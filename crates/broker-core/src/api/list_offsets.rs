@@ -19,7 +19,7 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// The replica id by which a debugging consumer reads past the high watermark.
 const DEBUGGING_CONSUMER: i32 = -2;
 
-pub(super) fn handle(core: &mut BrokerCore, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+pub(super) fn handle(core: &mut BrokerCore, version: i16, request: &ListOffsetsRequest) -> ListOffsetsResponse {
     let limit = core.config.socket_request_max_bytes();
     let (topics, decompressor) = (&core.topics, &mut core.decompressor);
     let topics = request.topics.iter().map(|asked| {
@@ -35,7 +35,10 @@ pub(super) fn handle(core: &mut BrokerCore, request: &ListOffsetsRequest) -> Lis
                 ListOffsetsPartitionResponse { partition_index: wanted.partition_index, ..Default::default() };
             match found {
                 Ok(Some((offset, timestamp, leader_epoch))) => {
-                    (answer.offset, answer.timestamp, answer.leader_epoch) = (offset, timestamp, leader_epoch);
+                    (answer.offset, answer.timestamp) = (offset, timestamp);
+                    if version >= 4 {
+                        answer.leader_epoch = leader_epoch;
+                    }
                 }
                 Ok(None) => {}
                 Err(code) => answer.error_code = code,

@@ -104,7 +104,7 @@ pub(crate) fn dispatch(
     match c.api_key {
         ApiKey::PRODUCE => produce::handle(core, now, c, decode(c, body)?),
         ApiKey::FETCH => fetch::handle(core, now, c, decode(c, body)?),
-        ApiKey::LIST_OFFSETS => answer(c, body, |request| list_offsets::handle(core, &request)),
+        ApiKey::LIST_OFFSETS => answer(c, body, |request| list_offsets::handle(core, c.version, &request)),
         ApiKey::METADATA => answer(c, body, |request| metadata::handle(core, now, c, request)),
         ApiKey::OFFSET_COMMIT => answer(c, body, groups::offset_commit),
         ApiKey::OFFSET_FETCH => answer(c, body, groups::offset_fetch),
