@@ -1,6 +1,5 @@
 //! The command line, as clap reads it. What a command does with it stands in `commands/`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -46,7 +45,7 @@ pub(crate) struct Connection {
 pub(crate) struct BrokerArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: String,
     /// Where to keep data; without it, a temporary directory that goes away at exit
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -174,6 +173,9 @@ pub(crate) struct ProduceArgs {
     /// An empty value is null (a tombstone)
     #[arg(short = 'Z', long)]
     pub(crate) null: bool,
+    /// Lines need not be UTF-8
+    #[arg(long)]
+    pub(crate) binary: bool,
     /// none, gzip, snappy, lz4 or zstd
     #[arg(short = 'z', long, value_name = "CODEC")]
     pub(crate) compression: Option<String>,
@@ -227,9 +229,9 @@ pub(crate) enum PerfCommand {
 pub(crate) struct PerfArgs {
     /// The topic; it must exist
     pub(crate) topic: String,
-    /// Records
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    pub(crate) count: u64,
+    /// Records: 1,000,000 without it, 10,000 for latency
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
     /// Bytes of each value
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     pub(crate) size: usize,

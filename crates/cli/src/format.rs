@@ -79,8 +79,9 @@ impl Layout {
                 }
                 other => {
                     let escape = other.map(String::from).unwrap_or_default();
-                    return Err(Failure::usage(format!("%{escape} is not known in a format"))
-                        .fix("known are %t topic, %p partition, %o offset, %k key, %v value, %h headers, %T timestamp, %%"));
+                    return Err(Failure::usage(format!("%{escape} is not known in a format")).fix(
+                        "known are %t topic, %p partition, %o offset, %k key, %v value, %h headers, %T timestamp, %%",
+                    ));
                 }
             };
             if !literal.is_empty() {

@@ -29,9 +29,14 @@ impl Start {
             },
         };
         parsed.ok_or_else(|| {
-            let failure = Failure::usage(format!("'{text}' is not a place to start from"))
-                .fix("-o start, end, an OFFSET, -N or end-N (the last N), or @TIME (2026-11-21, RFC 3339, unix time, @-1h)");
-            if matches!(text, "json" | "table" | "tsv") { failure.evidence("-o is the offset; the output's format is -f") } else { failure }
+            let failure = Failure::usage(format!("'{text}' is not a place to start from")).fix(
+                "-o start, end, an OFFSET, -N or end-N (the last N), or @TIME (2026-11-21, RFC 3339, unix time, @-1h)",
+            );
+            if matches!(text, "json" | "table" | "tsv") {
+                failure.evidence("-o is the offset; the output's format is -f")
+            } else {
+                failure
+            }
         })
     }
 }

@@ -29,6 +29,6 @@ pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
     broker.shutdown().await.map_err(start_failure)
 }
 
-pub(crate) fn start_failure(error: felice_broker::BrokerError) -> Failure {
+pub(crate) fn start_failure(error: felice_broker::Error) -> Failure {
     Failure::new(Exit::SomeFailed, "broker", error)
 }
