@@ -702,10 +702,12 @@ impl<T> ClientCore<T> {
                 (connected && !idle.is_zero() && link.connection.in_flight() == 0).then(|| link.used_at + idle),
             ]
         });
-        let producers = self.producers.values().map(|entry| entry.sender.poll_timeout());
+        let producers = self.producers.values().map(|entry| entry.sender.poll_timeout(now));
         let readers = self.readers.values().map(|fetcher| fetcher.poll_timeout(now));
         let calls = self.calls.values().map(|call| Some(call.deadline));
-        links.chain(producers).chain(readers).chain(calls).chain([self.metadata.poll_timeout()]).flatten().min()
+        // Metadata that is due already waits for a connection.
+        let metadata = self.metadata.poll_timeout().filter(|at| *at > now.instant());
+        links.chain(producers).chain(readers).chain(calls).chain([metadata]).flatten().min()
     }
 
     /// Turns what everything wants into requests.

@@ -307,7 +307,8 @@ impl<T> Accumulator<T> {
         };
         self.capacity_hint = (self.capacity_hint / 2 + open.builder.len() / 2)
             .next_power_of_two()
-            .clamp(512, self.limits.batch_size + HEADER);
+            .max(512)
+            .min(self.limits.batch_size + HEADER);
         if self.limits.compression != Compression::None && open.builder.len() > COMPRESS_INLINE_MAX {
             return Taken::Compress(self.start_closing(open));
         }

@@ -68,7 +68,12 @@ impl Idempotence {
             return None;
         }
         self.state = State::Asked;
-        Some(InitProducerIdRequest { transaction_timeout_ms: i32::MAX, ..InitProducerIdRequest::default() })
+        // The schema's default for the transactional id is the empty text, which brokers refuse.
+        Some(InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
+            ..InitProducerIdRequest::default()
+        })
     }
 
     /// An answer came, or none will.

@@ -745,19 +745,22 @@ impl<T> Sender<T> {
         std::mem::take(&mut self.refresh)
     }
 
-    /// When to call [`Self::handle_timeout`] and [`Self::poll_request`] again without another input.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    /// When to call [`Self::handle_timeout`] and [`Self::poll_request`] again without another input. What has been due since before `now` waits
+    /// for something else (a connection, an answer), and that will be an input: else the driver would spin until it comes.
+    pub fn poll_timeout(&self, now: Now) -> Option<Instant> {
         let timeout = self.config.delivery_timeout;
+        let ahead = |at: &Instant| *at > now.instant();
         let partitions = self.active.iter().filter_map(|id| self.partition(*id)).flat_map(|p| {
-            let expiry = p.unresolved.iter().filter(|b| b.tag.is_some()).map(|b| b.opened_at).chain(p.oldest).min();
+            let expiry = p.unresolved.iter().filter(|b| b.tag.is_some()).map(|b| b.opened_at).chain(p.oldest);
             let waits = !p.unresolved.is_empty() || p.has_batches;
             [
                 p.blocked_until.filter(|_| waits),
                 p.lingering_until.filter(|_| p.has_batches),
-                expiry.map(|at| at + timeout),
+                expiry.map(|at| at + timeout).filter(ahead).min(),
             ]
         });
-        partitions.flatten().chain(if self.active.is_empty() { None } else { self.idempotence.poll_timeout() }).min()
+        let identity = if self.active.is_empty() { None } else { self.idempotence.poll_timeout() };
+        partitions.flatten().chain(identity).filter(ahead).min()
     }
 
     /// How many partitions have something to send or to await.
