@@ -112,13 +112,14 @@ impl Plan {
             Mode::Full => FaultKind::ALL.to_vec(),
             Mode::Swarm => FaultKind::ALL.into_iter().filter(|_| rng.chance(500)).collect(),
         };
+        let segment_bytes = rng.pick([5000, 20_000, 64 * 1024, 1 << 20]);
         Self {
             partitions: i32::try_from(rng.between(1, 4)).unwrap_or(1),
             flush_batch: rng.chance(500),
-            segment_bytes: rng.pick([4096, 16 * 1024, 64 * 1024, 1 << 20]),
+            segment_bytes,
             index_interval_bytes: rng.pick([64, 256, 1024, 4096]),
             request_timeout_millis: rng.pick([1000, 3000, 10_000]),
-            producers: (0..producers).map(|_| ProducerPlan::new(&mut rng, lite)).collect(),
+            producers: (0..producers).map(|number| ProducerPlan::new(&mut rng, lite || number == 0, segment_bytes)).collect(),
             readers: (0..readers).map(|_| ReaderPlan::new(&mut rng, lite)).collect(),
             weather: Weather::draw(&mut rng),
             faults,
@@ -129,8 +130,8 @@ impl Plan {
 }
 
 impl ProducerPlan {
-    fn new(rng: &mut Rng, lite: bool) -> Self {
-        let kind = if lite { 0 } else { rng.below(10) };
+    fn new(rng: &mut Rng, idempotent: bool, segment_bytes: u64) -> Self {
+        let kind = if idempotent { 0 } else { rng.below(10) };
         let (acks, idempotent) = match kind {
             8 => ("1", false),
             9 => ("0", false),
@@ -140,7 +141,8 @@ impl ProducerPlan {
             acks,
             idempotent,
             linger_millis: rng.pick([0, 0, 1, 5, 50]),
-            batch_size: rng.pick([300, 1000, 4000, 16_384]),
+            // a batch that is larger than a segment is refused
+            batch_size: rng.pick([300, 1000, 4000, 16_384]).min(segment_bytes * 4 / 5),
             max_in_flight: rng.pick([1, 2, 5, 5, 5]),
             delivery_timeout_millis: rng.pick([15_000, 30_000, 120_000]),
             compression: rng.pick(["none", "none", "lz4", "zstd", "snappy", "gzip"]),
@@ -153,9 +155,11 @@ impl ProducerPlan {
 
 impl ReaderPlan {
     fn new(rng: &mut Rng, lite: bool) -> Self {
+        let min_bytes = rng.pick([1, 1, 1, 500]);
         Self {
-            min_bytes: rng.pick([1, 1, 1, 500]),
-            max_wait_millis: rng.pick([100, 500, 500, 20_000]),
+            min_bytes,
+            // the last marker of a partition may be less than what a reader asks for
+            max_wait_millis: if min_bytes > 1 { 500 } else { rng.pick([100, 500, 20_000, 20_000]) },
             max_partition_bytes: rng.pick([200, 2000, 1 << 20]),
             starts_at_end: !lite && rng.chance(200),
             seek_per_mille: if lite { 0 } else { rng.pick([0, 100, 500]) },
