@@ -12,7 +12,6 @@
 //! operating system's disk (`disk_os`). A broker runs on one thread of its own.
 
 #![warn(clippy::unwrap_used)]
-
 #![forbid(unsafe_code)]
 
 mod builder;

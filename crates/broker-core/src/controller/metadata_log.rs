@@ -46,6 +46,12 @@ impl MetadataLog {
 
     /// Appends one change as one batch, which a crash leaves whole or not at all, and makes it durable.
     pub(super) fn append(&mut self, now: Now, records: &[MetadataRecord]) -> Result<(), LogError> {
+        self.append_unsynced(now, records)?;
+        self.log.as_mut().map_or(Ok(()), Log::flush)
+    }
+
+    /// Appends what may be lost with the machine's power, because every start writes it again.
+    pub(super) fn append_unsynced(&mut self, now: Now, records: &[MetadataRecord]) -> Result<(), LogError> {
         let log = self.log.as_mut().ok_or(LogError::Bug("the metadata log is closed"))?;
         let mut builder = RecordBatchBuilder::new(BytesMut::with_capacity(1024));
         for record in records {
@@ -64,7 +70,7 @@ impl MetadataLog {
             },
         )?;
         self.end_offset = log.log_end_offset();
-        log.flush()
+        Ok(())
     }
 
     pub(super) fn close(&mut self, now: Now) -> Result<(), LogError> {

@@ -121,7 +121,7 @@ impl Controller {
         }
         controller.broker_epoch = controller.log.end_offset();
         first.push(controller.registration(config, random));
-        controller.log.append(now, &first)?;
+        controller.log.append_unsynced(now, &first)?;
         Ok(controller)
     }
 
