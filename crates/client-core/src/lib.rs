@@ -6,7 +6,6 @@
 //! - [`metadata`]: the snapshot of the cluster, and when to ask again
 //! - [`producer`]: accumulator, partitioner, sender, idempotence
 //! - [`consumer`]: the fetcher, which reads partitions without a group
-//! - [`admin`]: requests and outcomes of administrative calls
 //! - [`config`]: the table of properties and the typed settings
 //! - [`error`]: the client's one error
 //!
@@ -22,7 +21,6 @@
 
 #![warn(clippy::unwrap_used)]
 
-pub mod admin;
 pub mod backoff;
 pub mod client;
 pub mod config;
