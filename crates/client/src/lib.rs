@@ -26,6 +26,8 @@
 //! Every decision is made in `felice_client_core`, which does no I/O; this crate holds the threads, sockets and locks around it. A client
 //! runs on one of at most four threads of Felice's own, so that nothing waits behind the application's code.
 
+#![warn(clippy::unwrap_used)]
+
 mod admin;
 mod client;
 mod clock;
@@ -39,14 +41,19 @@ pub use admin::{
     Admin, BrokerInfo, ClusterInfo, ConfigEntry, ConfigResource, CreateTopic, PartitionInfo, PerItem, TopicInfo,
 };
 pub use client::{Client, ClientBuilder, Sasl, Tls};
+pub mod config {
+    //! The table of properties that Felice understands: names, aliases, types, defaults.
+    pub use felice_client_core::config::table::{Kind, PROPERTIES, Property};
+    pub use felice_client_core::config::{find as find_property, nearest as nearest_property};
+}
 pub use felice_client_core::config::{Acks, Defaults, IsolationLevel, Properties};
 pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted};
 pub use felice_protocol as protocol;
 pub use felice_protocol::compression::Compression;
 pub use felice_protocol::error_code::ErrorCode;
 pub use producer::{
-    BatchReport, Delivery, FlushError, NewRecord, Pending, ProduceError, Producer, ProducerBuilder, ProducerSink,
-    RecordBytes, TryEnqueueError,
+    BatchReport, Delivery, FinishedBatch, FinishedRecord, FlushError, NewRecord, Pending, ProduceError, Producer,
+    ProducerBuilder, ProducerSink, RecordBytes, RecordTag, TryEnqueueError,
 };
 pub use reader::{FetchedBatch, Reader, ReaderBuilder, Seek};
-pub use record::{BorrowedRecord, Record};
+pub use record::{BatchHold, BorrowedRecord, Record};

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::client::{Client, closed};
 use crate::driver::waker;
-use crate::record::{BatchData, BorrowedRecord, Record};
+use crate::record::{BatchData, BatchHold, BorrowedRecord, Record};
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct ReaderBuilder {
     client: Client,
     topics: Vec<ByteStr>,
     partitions: Option<Vec<i32>>,
+    /// Partitions with places of their own; nobody has looked whether they exist.
+    assigned: Vec<(ByteStr, i32, Seek)>,
     from: Seek,
     until: Option<Seek>,
     properties: BTreeMap<String, String>,
@@ -67,6 +69,7 @@ impl ReaderBuilder {
             client,
             topics: Vec::new(),
             partitions: None,
+            assigned: Vec::new(),
             from: Seek::Start,
             until: None,
             properties: BTreeMap::new(),
@@ -82,6 +85,13 @@ impl ReaderBuilder {
     /// Reads only these partitions.
     pub fn partitions(mut self, partitions: impl IntoIterator<Item = i32>) -> Self {
         self.partitions = Some(partitions.into_iter().collect());
+        self
+    }
+
+    /// Reads this partition from a place of its own, beside those named before. Whether it exists shows when it is read:
+    /// [`Self::open`] asks no broker about it.
+    pub fn partition_from(mut self, topic: impl AsRef<str>, partition: i32, from: Seek) -> Self {
+        self.assigned.push((topic.as_ref().into(), partition, from));
         self
     }
 
@@ -109,15 +119,20 @@ impl ReaderBuilder {
     /// [`ErrorKind::UnknownTopic`] where a topic or partition does not exist; [`ErrorKind::Config`]; or no broker answers.
     pub async fn open(self) -> Result<Reader, Error> {
         let config = self.client.with(&self.properties)?.fetch_config()?;
-        let mut wanted: Vec<(ByteStr, i32)> = Vec::new();
+        let mut wanted: Vec<(ByteStr, i32, Position)> =
+            self.assigned.iter().map(|(topic, p, from)| (topic.clone(), *p, (*from).into())).collect();
+        let mut topics: BTreeSet<ByteStr> = self.topics.iter().cloned().collect();
+        topics.extend(self.assigned.into_iter().map(|(topic, ..)| topic));
+        let topics: Vec<ByteStr> = topics.into_iter().collect();
+        let from = Position::from(self.from);
         for topic in &self.topics {
             let count = self.client.admin().topic(topic).await?.partitions.len();
             match &self.partitions {
-                None => wanted.extend((0..i32::try_from(count).unwrap_or(i32::MAX)).map(|p| (topic.clone(), p))),
+                None => wanted.extend((0..i32::try_from(count).unwrap_or(i32::MAX)).map(|p| (topic.clone(), p, from))),
                 Some(partitions) => {
                     for partition in partitions {
                         if usize::try_from(*partition).is_ok_and(|p| p < count) {
-                            wanted.push((topic.clone(), *partition));
+                            wanted.push((topic.clone(), *partition, from));
                         } else {
                             let message = format!("topic {topic} has {count} partitions");
                             return Err(Error::new(ErrorKind::UnknownTopic, message).on_partition(topic, *partition));
@@ -129,16 +144,18 @@ impl ReaderBuilder {
         let shared = Arc::new(ReaderShared::default());
         let budget = Budget::new(config.buffer_bytes, waker(self.client.driver()));
         let (opened, answer) = oneshot::channel();
-        let (registering, topics) = (shared.clone(), self.topics.clone());
-        let (from, until, fetch_config) = (self.from.into(), self.until.map(Position::from), config.clone());
+        let (registering, wanted_topics) = (shared.clone(), topics.clone());
+        let (until, fetch_config) = (self.until.map(Position::from), config.clone());
         self.client.driver().command(move |driver, now| {
-            for topic in &topics {
+            for topic in &wanted_topics {
                 driver.core.want_topic(now, topic);
             }
             let metadata = driver.core.metadata().clone();
             let mut fetcher = Fetcher::new(fetch_config, budget);
-            let ids: Vec<FetchId> =
-                wanted.iter().map(|(topic, p)| fetcher.add_partition(topic, *p, from, until, &metadata)).collect();
+            let ids: Vec<FetchId> = wanted
+                .iter()
+                .map(|(topic, p, from)| fetcher.add_partition(topic, *p, *from, until, &metadata))
+                .collect();
             let key = driver.core.add_reader(fetcher);
             driver.readers.insert(key, registering);
             // Whoever opens may have gone; then nobody would remove the reader.
@@ -148,15 +165,7 @@ impl ReaderBuilder {
             }
         });
         let (key, ids) = answer.await.map_err(|_| closed())?;
-        Ok(Reader {
-            client: self.client,
-            shared,
-            key,
-            topics: self.topics,
-            open: ids.into_iter().collect(),
-            config,
-            current: None,
-        })
+        Ok(Reader { client: self.client, shared, key, topics, open: ids.into_iter().collect(), config, current: None })
     }
 }
 
@@ -319,6 +328,8 @@ pub struct FetchedBatch {
     aborting: BTreeSet<i64>,
     aborted: VecDeque<(i64, i64)>,
     failed: bool,
+    /// An error met by a run that had records to hand out first.
+    deferred: Option<Error>,
 }
 
 impl std::fmt::Debug for FetchedBatch {
@@ -346,6 +357,7 @@ impl FetchedBatch {
             aborting: BTreeSet::new(),
             aborted: aborted.into(),
             failed: false,
+            deferred: None,
             fetched,
         }
     }
@@ -393,6 +405,49 @@ impl FetchedBatch {
             }
         };
         Some(Ok(BorrowedRecord { data, record: ranges.of(&data.bytes) }))
+    }
+
+    /// Calls `f` with at most `most` records of one record batch, and how many of it were left before each, and gives what keeps their bytes
+    /// where they are: for callers who hand out pointers into them. `None` where no record is left.
+    ///
+    /// # Errors
+    /// Where a record cannot be read; those before it were given to `f` by earlier calls.
+    pub fn next_run(
+        &mut self,
+        most: usize,
+        mut f: impl FnMut(usize, BorrowedRecord<'_>),
+    ) -> Option<Result<BatchHold, Error>> {
+        if let Some(error) = self.deferred.take() {
+            return Some(Err(error));
+        }
+        if let Err(error) = self.advance()? {
+            return Some(Err(error));
+        }
+        let (data, records) = self.current.as_mut()?;
+        let hold = BatchHold(data.clone());
+        for given in 0..most {
+            let left = records.remaining();
+            match records.next_ranges() {
+                Some(Ok(ranges)) if ranges.offset < self.until => {
+                    f(left, BorrowedRecord { data, record: ranges.of(&data.bytes) });
+                }
+                Some(Ok(_)) => {
+                    self.failed = true;
+                    break;
+                }
+                Some(Err(error)) => {
+                    self.failed = true;
+                    let error = decode_error(&self.fetched, &error);
+                    if given == 0 {
+                        return Some(Err(error));
+                    }
+                    self.deferred = Some(error);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Some(Ok(hold))
     }
 
     /// The next record, to keep.

@@ -21,6 +21,10 @@ pub(crate) struct BatchData {
     pub(crate) _charge: Arc<Charge>,
 }
 
+/// Keeps the bytes of one record batch, and with them every slice that its records lend.
+#[derive(Clone, Debug)]
+pub struct BatchHold(#[expect(dead_code, reason = "held, never looked at")] pub(crate) Arc<BatchData>);
+
 /// A record borrowed from the batch it came in: nothing is copied or counted.
 #[derive(Clone, Copy)]
 pub struct BorrowedRecord<'a> {

@@ -308,6 +308,11 @@ impl<T> Sender<T> {
         if self.active.is_empty() {
             return None;
         }
+        if self.idempotence.failure().is_some() {
+            // No id will come: what waits has failed.
+            self.handle_timeout(now, source);
+            return None;
+        }
         let brokers: BTreeSet<BrokerId> = self
             .active
             .iter()

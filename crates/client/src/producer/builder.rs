@@ -11,6 +11,7 @@ use felice_protocol::compression::Compression;
 
 use super::Producer;
 use super::completion::BatchReport;
+use super::finished::{FinishedBatch, OnBatch};
 use super::shared::{OnDelivery, ProducerShared};
 use crate::client::{Client, seed};
 
@@ -20,6 +21,7 @@ pub struct ProducerBuilder {
     client: Client,
     properties: BTreeMap<String, String>,
     on_delivery: Option<OnDelivery>,
+    on_batch: Option<OnBatch>,
 }
 
 impl fmt::Debug for ProducerBuilder {
@@ -30,7 +32,7 @@ impl fmt::Debug for ProducerBuilder {
 
 impl ProducerBuilder {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, properties: BTreeMap::new(), on_delivery: None }
+        Self { client, properties: BTreeMap::new(), on_delivery: None, on_batch: None }
     }
 
     /// Sets a property by its Java or librdkafka name. A mistake is reported by [`ProducerBuilder::build`].
@@ -75,13 +77,20 @@ impl ProducerBuilder {
         self
     }
 
+    /// Takes every batch that is done, with its records and their tags, on the driver's thread: it must not block. For those who report
+    /// record by record; [`Self::on_delivery`] is cheaper.
+    pub fn on_batch(mut self, take: impl Fn(FinishedBatch) + Send + Sync + 'static) -> Self {
+        self.on_batch = Some(Box::new(take));
+        self
+    }
+
     /// Builds the producer. Nothing is sent yet; a producer id is asked for with the first record.
     ///
     /// # Errors
     /// A property that is unknown or does not fit.
     pub async fn build(self) -> Result<Producer, Error> {
         let config = self.client.with(&self.properties)?.producer_config()?;
-        let shared = Arc::new(ProducerShared::new(config, &self.client, self.on_delivery, seed()));
+        let shared = Arc::new(ProducerShared::new(config, &self.client, self.on_delivery, self.on_batch, seed()));
         let (registered, done) = tokio::sync::oneshot::channel();
         let registering = shared.clone();
         self.client.driver().command(move |driver, _| {

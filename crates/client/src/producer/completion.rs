@@ -13,6 +13,7 @@ use felice_protocol::error_code::ErrorCode;
 use felice_protocol::primitives::ByteStr;
 use felice_protocol::records::ClosedBatch;
 
+use super::finished::RecordTag;
 use super::record::NewRecord;
 
 /// A record that is in the log.
@@ -189,12 +190,30 @@ pub(crate) struct BatchCompletion {
     pub(crate) topic: ByteStr,
     pub(crate) partition: i32,
     end: OnceLock<BatchEnd>,
+    /// Of the records that have one, in order. Written within the accumulator's lock.
+    tags: Mutex<Vec<(u32, RecordTag)>>,
     waiters: Mutex<BTreeMap<u32, Waker>>,
 }
 
 impl BatchCompletion {
     pub(crate) fn new(number: u64, topic: ByteStr, partition: i32) -> Arc<Self> {
-        Arc::new(Self { number, topic, partition, end: OnceLock::new(), waiters: Mutex::default() })
+        Arc::new(Self {
+            number,
+            topic,
+            partition,
+            end: OnceLock::new(),
+            tags: Mutex::default(),
+            waiters: Mutex::default(),
+        })
+    }
+
+    /// Tags a record; records come in order.
+    pub(crate) fn tag(&self, index: u32, tag: RecordTag) {
+        self.tags.lock().unwrap_or_else(PoisonError::into_inner).push((index, tag));
+    }
+
+    pub(crate) fn take_tags(&self) -> Vec<(u32, RecordTag)> {
+        std::mem::take(&mut *self.tags.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn waiters(&self) -> MutexGuard<'_, BTreeMap<u32, Waker>> {

@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: [`NewRecord`], borrowed until it has to wait
 //! - [`completion`]: what became of a batch: [`Pending`], [`Delivery`], [`ProduceError`]
+//! - [`finished`]: a finished batch as a whole, with its records' tags
 //! - [`memory`]: the bounded buffer
 //! - [`topic`]: a topic's partitions, and its records from before its partitions are known
 //! - [`shared`]: what the application's threads and the driver share: appending, finishing, flushing
@@ -10,6 +11,7 @@
 
 mod builder;
 mod completion;
+mod finished;
 mod memory;
 mod record;
 mod shared;
@@ -19,6 +21,7 @@ mod topic;
 pub use builder::ProducerBuilder;
 pub(crate) use completion::BatchCompletion;
 pub use completion::{BatchReport, Delivery, FlushError, Pending, ProduceError, TryEnqueueError};
+pub use finished::{FinishedBatch, FinishedRecord, RecordTag};
 pub use record::{NewRecord, RecordBytes};
 pub(crate) use shared::ProducerShared;
 pub use sink::ProducerSink;
@@ -110,6 +113,18 @@ impl Producer {
     pub fn try_post(&self, record: &NewRecord<'_>) -> Result<bool, Error> {
         match self.shared.append_if_free(record, false) {
             Ok(_) => Ok(true),
+            Err(shared::Refusal::Full) => Ok(false),
+            Err(shared::Refusal::Error(error)) => Err(error),
+        }
+    }
+
+    /// As [`Producer::try_post`], with two words that come back in the [`FinishedBatch`] given to `on_batch`.
+    ///
+    /// # Errors
+    /// As [`Producer::try_post`].
+    pub fn try_post_tagged(&self, record: &NewRecord<'_>, tag: Option<RecordTag>) -> Result<bool, Error> {
+        match self.shared.append_tagged(record, tag) {
+            Ok(()) => Ok(true),
             Err(shared::Refusal::Full) => Ok(false),
             Err(shared::Refusal::Error(error)) => Err(error),
         }

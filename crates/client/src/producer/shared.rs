@@ -17,13 +17,14 @@ use felice_client_core::producer::accumulator::{
 };
 use felice_client_core::producer::sender::{Available, BatchSource, Finished, Outcome, PartitionId};
 use felice_protocol::compression::Compressor;
-use felice_protocol::records::{Header, Producer as BatchProducer};
+use felice_protocol::records::{ClosedBatch, Header, Producer as BatchProducer};
 use felice_protocol::time::{Instant, Now};
 use tokio::sync::Notify;
 
 use super::completion::{
     BatchCompletion, BatchEnd, BatchReport, FlushError, Pending, PendingState, ProduceError, WaitingCell,
 };
+use super::finished::{FinishedBatch, OnBatch, RecordTag, Remains};
 use super::memory::{Beyond, BufferPool};
 use super::record::NewRecord;
 use super::topic::{Partitions, Slot, TopicEntry, TopicTable, WaitingRecord};
@@ -70,6 +71,7 @@ pub(crate) struct ProducerShared {
     flushing: AtomicUsize,
     waiting_records: AtomicUsize,
     on_delivery: Option<OnDelivery>,
+    on_batch: Option<OnBatch>,
     seed: u64,
 }
 
@@ -80,7 +82,13 @@ impl std::fmt::Debug for ProducerShared {
 }
 
 impl ProducerShared {
-    pub(crate) fn new(config: ProducerConfig, client: &Client, on_delivery: Option<OnDelivery>, seed: u64) -> Self {
+    pub(crate) fn new(
+        config: ProducerConfig,
+        client: &Client,
+        on_delivery: Option<OnDelivery>,
+        on_batch: Option<OnBatch>,
+        seed: u64,
+    ) -> Self {
         Self {
             memory: BufferPool::new(config.buffer_memory),
             config,
@@ -96,6 +104,7 @@ impl ProducerShared {
             flushing: AtomicUsize::new(0),
             waiting_records: AtomicUsize::new(0),
             on_delivery,
+            on_batch,
             seed,
         }
     }
@@ -155,10 +164,23 @@ impl ProducerShared {
         if self.memory.waiting.load(Ordering::Relaxed) > 0 {
             return Err(Refusal::Full);
         }
-        self.append_now(record, pending)
+        self.append_now(record, pending, None)
     }
 
-    fn append_now(&self, record: &NewRecord<'_>, pending: bool) -> Result<Option<Pending>, Refusal> {
+    /// As [`Self::append_if_free`]; the tag comes back with the finished batch.
+    pub(crate) fn append_tagged(&self, record: &NewRecord<'_>, tag: Option<RecordTag>) -> Result<(), Refusal> {
+        if self.memory.waiting.load(Ordering::Relaxed) > 0 {
+            return Err(Refusal::Full);
+        }
+        self.append_now(record, false, tag).map(|_| ())
+    }
+
+    fn append_now(
+        &self,
+        record: &NewRecord<'_>,
+        pending: bool,
+        tag: Option<RecordTag>,
+    ) -> Result<Option<Pending>, Refusal> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(Refusal::Error(Error::new(ErrorKind::Closed, "the producer was closed")));
         }
@@ -175,10 +197,13 @@ impl ProducerShared {
         match &*topic.partitions.load() {
             Some(partitions) => {
                 self.append_to(topic, partitions, record, timestamp, &self.memory, |completion, index| {
+                    if let Some(tag) = tag {
+                        completion.tag(index, tag);
+                    }
                     pending.then(|| Pending(PendingState::Batch { completion: completion.clone(), index, timestamp }))
                 })
             }
-            None => self.join_line(topic, record, timestamp, pending),
+            None => self.join_line(topic, record, timestamp, pending, tag),
         }
     }
 
@@ -264,6 +289,7 @@ impl ProducerShared {
         record: &NewRecord<'_>,
         timestamp: i64,
         pending: bool,
+        tag: Option<RecordTag>,
     ) -> Result<Option<Pending>, Refusal> {
         let size = record.size();
         if size > self.config.max_request_size + 128 {
@@ -277,13 +303,14 @@ impl ProducerShared {
             drop(line);
             self.memory.release(size);
             // The partitions came between the two looks.
-            return self.append_now(record, pending);
+            return self.append_now(record, pending, tag);
         }
         let cell = pending.then(WaitingCell::new);
         line.records.push_back(WaitingRecord {
             record: record.clone().into_owned(),
             timestamp,
             cell: cell.clone(),
+            tag,
             since: clock::instant(),
             reserved: size,
         });
@@ -307,7 +334,7 @@ impl ProducerShared {
             let _first = self.memory.turnstile.lock().await;
             loop {
                 let freed = self.memory.freed.notified();
-                match self.append_now(&record, pending) {
+                match self.append_now(&record, pending, None) {
                     Err(Refusal::Full) => {}
                     Ok(pending) => return Ok(pending),
                     Err(Refusal::Error(error)) => return Err(error),
@@ -406,6 +433,9 @@ impl ProducerShared {
                     timestamp,
                     &Beyond(&self.memory),
                     |completion, index| {
+                        if let Some(tag) = waiting.tag {
+                            completion.tag(index, tag);
+                        }
                         if let Some(cell) = &cell {
                             cell.moved(completion.clone(), index, timestamp);
                         }
@@ -432,6 +462,18 @@ impl ProducerShared {
         }
         if let Some(cell) = waiting.cell {
             cell.fail(ProduceError::new(error, Some(waiting.record), Persisted::No));
+        } else if let Some(on_batch) = &self.on_batch {
+            on_batch(FinishedBatch {
+                topic: topic.name.clone(),
+                partition: waiting.record.partition.unwrap_or(-1),
+                count: 1,
+                result: Err(error),
+                persisted: Persisted::No,
+                tags: waiting.tag.map(|tag| (0, tag)).into_iter().collect(),
+                remains: Remains::Record(Box::new(waiting.record)),
+                reserved: 0,
+                owner: None,
+            });
         }
     }
 
@@ -496,8 +538,26 @@ impl ProducerShared {
         progress.first_error.get_or_insert_with(|| error.clone());
     }
 
+    /// The buffer of a batch that was delivered, for another one.
+    pub(crate) fn reuse(&self, mut batch: ClosedBatch) {
+        let header = batch.header();
+        let producer =
+            BatchProducer { id: header.producer_id, epoch: header.producer_epoch, base_sequence: header.base_sequence };
+        // Sealed as it was: the same bytes, of which this is then the only owner.
+        let bytes = batch.seal(producer, false);
+        drop(batch);
+        if let Ok(buffer) = bytes.try_into_mut() {
+            self.memory.recycle(buffer);
+        }
+    }
+
+    /// Memory that was reserved is free.
+    pub(crate) fn give_back(&self, reserved: usize) {
+        self.memory.release(reserved);
+    }
+
     /// A batch is done: everybody hears of it, and its memory is free.
-    pub(crate) fn handle_finished(&self, finished: Finished<Tag>) {
+    pub(crate) fn handle_finished(self: &Arc<Self>, finished: Finished<Tag>) {
         let Finished { tag, outcome, batch, reserved, count, .. } = finished;
         let mut keep = None;
         let (result, persisted) = match outcome {
@@ -511,26 +571,32 @@ impl ProducerShared {
             Outcome::Failed { error, persisted } => {
                 if let Some(tag) = &tag {
                     self.note_failure(u64::from(count), &error);
+                    if self.on_batch.is_some() {
+                        keep.clone_from(&batch);
+                    }
                     tag.finish(BatchEnd::Failed { error: error.clone(), persisted, batch });
                 }
                 (Err(error), persisted)
             }
         };
-        if let Some(mut batch) = keep {
-            let header = batch.header();
-            let producer = BatchProducer {
-                id: header.producer_id,
-                epoch: header.producer_epoch,
-                base_sequence: header.base_sequence,
-            };
-            // Sealed as it was: the same bytes, of which this is then the only owner.
-            let bytes = batch.seal(producer, false);
-            drop(batch);
-            if let Ok(buffer) = bytes.try_into_mut() {
-                self.memory.recycle(buffer);
+        if let (Some(tag), Some(on_batch)) = (&tag, &self.on_batch) {
+            on_batch(FinishedBatch {
+                topic: tag.topic.clone(),
+                partition: tag.partition,
+                count,
+                result: result.clone(),
+                persisted,
+                tags: tag.take_tags(),
+                remains: keep.map_or(Remains::Nothing, Remains::Batch),
+                reserved,
+                owner: Some(self.clone()),
+            });
+        } else {
+            if let Some(batch) = keep {
+                self.reuse(batch);
             }
+            self.memory.release(reserved);
         }
-        self.memory.release(reserved);
         if let Some(tag) = tag {
             if let Some(on_delivery) = &self.on_delivery {
                 on_delivery(&BatchReport {

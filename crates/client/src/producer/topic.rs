@@ -11,6 +11,7 @@ use felice_protocol::primitives::ByteStr;
 use felice_protocol::time::Instant;
 
 use super::completion::WaitingCell;
+use super::finished::RecordTag;
 use super::record::NewRecord;
 use crate::driver::Tag;
 
@@ -44,6 +45,7 @@ pub(crate) struct WaitingRecord {
     pub(crate) record: NewRecord<'static>,
     pub(crate) timestamp: i64,
     pub(crate) cell: Option<Arc<WaitingCell>>,
+    pub(crate) tag: Option<RecordTag>,
     pub(crate) since: Instant,
     pub(crate) reserved: usize,
 }
