@@ -14,7 +14,7 @@ use felice_protocol::time::{Instant, Now};
 use crate::api::fetch::DelayedFetch;
 use crate::api::produce::DelayedProduce;
 use crate::api::{self, Refusal, Reply, RequestContext};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, FlushPolicy};
 use crate::connection::{Connection, ConnectionId};
 use crate::controller::{Controller, NewTopic, TopicError};
 use crate::error::StartError;
@@ -67,6 +67,7 @@ pub enum Output {
 /// [`poll_timeout`](Self::poll_timeout) has come. It feeds a connection's next frame only after the [`Output::Response`] of the one before.
 pub struct BrokerCore {
     pub(crate) config: BrokerConfig,
+    pub(crate) limits: Limits,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) cluster_id: ByteStr,
     pub(crate) controller: Controller,
@@ -100,6 +101,7 @@ impl BrokerCore {
             sessions: FetchSessions::new(config.fetch_session_slots()),
             flusher: Flusher::default(),
             maintenance: Maintenance::new(&config, now),
+            limits: Limits::new(&config),
             random,
             decompressor: Decompressor::default(),
             outputs: opened.notes.into_iter().map(|message| Output::Log { message }).collect(),
@@ -262,6 +264,24 @@ impl BrokerCore {
         }
         for operation in self.produces.ready(&key, |_| true) {
             api::produce::complete(self, operation);
+        }
+    }
+}
+
+/// What every produce and fetch needs to know of the configuration, looked up once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) flush_policy: FlushPolicy,
+    pub(crate) request_max_bytes: usize,
+    pub(crate) fetch_max_bytes: usize,
+}
+
+impl Limits {
+    fn new(config: &BrokerConfig) -> Self {
+        Self {
+            flush_policy: config.flush_policy(),
+            request_max_bytes: config.socket_request_max_bytes(),
+            fetch_max_bytes: config.fetch_max_bytes(),
         }
     }
 }

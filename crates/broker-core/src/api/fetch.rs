@@ -64,7 +64,7 @@ pub(super) fn handle(
         }
     };
     let limits = Limits {
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(core.config.fetch_max_bytes()),
+        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(core.limits.fetch_max_bytes),
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
         read_committed: request.isolation_level == 1,
     };

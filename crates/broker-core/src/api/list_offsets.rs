@@ -20,7 +20,7 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 const DEBUGGING_CONSUMER: i32 = -2;
 
 pub(super) fn handle(core: &mut BrokerCore, version: i16, request: &ListOffsetsRequest) -> ListOffsetsResponse {
-    let limit = core.config.socket_request_max_bytes();
+    let limit = core.limits.request_max_bytes;
     let (topics, decompressor) = (&core.topics, &mut core.decompressor);
     let topics = request.topics.iter().map(|asked| {
         let topic = topics.by_name(&asked.name);

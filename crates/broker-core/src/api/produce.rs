@@ -67,7 +67,7 @@ pub(super) fn handle(
     let mut waits = Vec::new();
     let mut advanced = Vec::new();
     let mut first_error = None;
-    let is_durable_at_once = core.config.flush_policy() == FlushPolicy::None;
+    let is_durable_at_once = core.limits.flush_policy == FlushPolicy::None;
     for topic in request.topic_data {
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         let by_id = context.version >= 13;
@@ -209,7 +209,7 @@ fn append(
         topic: &topic.config,
         produce_version: context.version,
         wall_millis: now.wall_millis,
-        decompression_limit: core.config.socket_request_max_bytes(),
+        decompression_limit: core.limits.request_max_bytes,
     };
     validate(&records, &rules, &mut core.decompressor)?;
     let size = records.len();
@@ -217,7 +217,7 @@ fn append(
         .append(now, BytesMut::from(records))
         .map_err(|error| Invalid::new(error.error_code(), error.to_string()))?;
     let key = (id, target.index);
-    if core.config.flush_policy() == FlushPolicy::Batch {
+    if core.limits.flush_policy == FlushPolicy::Batch {
         core.flusher.mark(key, size);
     }
     Ok((key, size, info))
