@@ -9,7 +9,6 @@
 //! [`Skip`] that says what is missing. [`wanted`] says whether the run was asked for at all (`FELICE_CONFORMANCE`).
 
 #![warn(clippy::unwrap_used)]
-
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -93,6 +92,17 @@ impl Extent {
             Self::Sampled => 500,
             Self::Full => 20_000,
         }
+    }
+}
+
+/// As [`wanted`], for what only the full extent does.
+///
+/// # Errors
+/// When less was asked for.
+pub fn wanted_in_full() -> Result<(), Skip> {
+    match wanted()? {
+        Extent::Full => Ok(()),
+        Extent::Sampled => Err(Skip("only in full: set FELICE_CONFORMANCE=full".to_owned())),
     }
 }
 

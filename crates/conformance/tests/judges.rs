@@ -1,12 +1,12 @@
 //! The judges are judged first: every foreign client passes its own scenario on Apache Kafka.
 
-use felice_conformance::flights;
 use felice_conformance::kafka::{self, Kafka, KafkaOptions, SecurityProtocol};
 use felice_conformance::peers::{Peer, exchange};
+use felice_conformance::{Failure, flights, wanted_in_full};
 
 mod support;
 
-use support::{asked_for, asked_for_full, unless_skipped};
+use support::{asked_for, unless_skipped};
 
 #[test]
 fn every_peer_passes_on_apache_kafka() {
@@ -25,7 +25,7 @@ fn every_peer_passes_on_apache_kafka() {
 #[test]
 fn three_nodes_start_and_know_each_other() {
     let test = "three_nodes_start_and_know_each_other";
-    if !asked_for_full(test) {
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
         return;
     }
     let options = KafkaOptions { nodes: 3, ..KafkaOptions::default() };
@@ -37,7 +37,7 @@ fn three_nodes_start_and_know_each_other() {
 #[test]
 fn the_last_3_9_starts_with_secured_listeners() {
     let test = "the_last_3_9_starts_with_secured_listeners";
-    if !asked_for_full(test) {
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
         return;
     }
     let options = KafkaOptions { secure: true, ..KafkaOptions::version(kafka::VERSION_3_9) };
@@ -58,7 +58,7 @@ fn the_flights_are_what_they_should_be() {
 #[test]
 fn java_reads_what_java_wrote() {
     let test = "java_reads_what_java_wrote";
-    if !asked_for_full(test) {
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
         return;
     }
     let Some(kafka) = unless_skipped(test, Kafka::start(KafkaOptions::default())) else { return };

@@ -3,6 +3,7 @@
 Run: python peer.py BOOTSTRAP TOPIC_PREFIX COUNT
 """
 
+import faulthandler
 import json
 import sys
 import time
@@ -255,6 +256,7 @@ class Peer:
 
 
 def main():
+    faulthandler.dump_traceback_later(100, exit=True)  # says where it hangs
     peer = Peer(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     report = {"client": f"confluent-kafka {version()} (librdkafka {libversion()[0]})", "ok": True, "checks": peer.done}
     try:

@@ -16,11 +16,11 @@ pub fn line<'a>(
     timestamp: i64,
     key: Option<&[u8]>,
     value: Option<&[u8]>,
-    headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    headers: impl Iterator<Item = (impl AsRef<str>, Option<&'a [u8]>)>,
 ) -> String {
     let mut line = format!("{partition} {offset} {timestamp} {} {}", text(key), text(value));
     for (name, value) in headers {
-        line += &format!(" {name}={}", text(value));
+        line += &format!(" {}={}", name.as_ref(), text(value));
     }
     line
 }

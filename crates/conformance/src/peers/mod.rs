@@ -12,7 +12,7 @@ use crate::{Failure, Skip, cache, kafka, process};
 mod console;
 pub mod exchange;
 
-const RUN_WITHIN: Duration = Duration::from_secs(300);
+const RUN_WITHIN: Duration = Duration::from_secs(180);
 const BUILD_WITHIN: Duration = Duration::from_secs(600);
 /// Pinned, so that a verdict does not change by itself.
 const CONFLUENT_KAFKA: &str = "confluent-kafka==2.16.1";

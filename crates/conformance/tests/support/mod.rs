@@ -1,6 +1,6 @@
 //! What the conformance tests share: asking whether to run, and skipping visibly.
 
-use felice_conformance::{Extent, Failure, Skip, wanted};
+use felice_conformance::{Extent, Failure, wanted};
 
 /// The value, or `None` with a visible line when the machine lacks something.
 ///
@@ -20,16 +20,4 @@ pub(crate) fn unless_skipped<T>(test: &str, result: Result<T, Failure>) -> Optio
 /// How much was asked for; `None` with a visible line when nothing was.
 pub(crate) fn asked_for(test: &str) -> Option<Extent> {
     unless_skipped(test, wanted().map_err(Failure::from))
-}
-
-/// Whether the full extent was asked for; `false` with a visible line otherwise.
-pub(crate) fn asked_for_full(test: &str) -> bool {
-    match asked_for(test) {
-        Some(Extent::Full) => true,
-        Some(Extent::Sampled) => {
-            Skip("only in full: set FELICE_CONFORMANCE=full".to_owned()).announce(test);
-            false
-        }
-        None => false,
-    }
 }
