@@ -117,6 +117,7 @@ impl TopicConfig {
                 _ => TimestampType::CreateTime,
             },
             producer_id_expiration: broker.producer_id_expiration(),
+            ..LogConfig::default()
         };
         Self {
             max_message_bytes: usize::try_from(number("max.message.bytes", 1_048_588)).unwrap_or(0),
