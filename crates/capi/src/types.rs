@@ -7,46 +7,6 @@ use std::ffi::{c_char, c_int, c_void};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RespErr(pub c_int);
 
-macro_rules! errors {
-    ($($name:ident = $code:literal $text:literal;)*) => {
-        impl RespErr {
-            $(
-                #[doc = concat!("`", stringify!($name), "`: ", $text, ".")]
-                pub const $name: Self = Self($code);
-            )*
-
-            /// What the local (negative) codes mean, and success.
-            pub(crate) fn local_text(self) -> Option<&'static std::ffi::CStr> {
-                match self.0 {
-                    $($code => std::ffi::CStr::from_bytes_with_nul(concat!($text, "\0").as_bytes()).ok(),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-errors! {
-    NO_ERROR = 0 "Success";
-    FAIL = -196 "Local: Communication failure with broker";
-    TRANSPORT = -195 "Local: Broker transport failure";
-    MSG_TIMED_OUT = -192 "Local: Message timed out";
-    PARTITION_EOF = -191 "Broker: No more messages";
-    UNKNOWN_PARTITION = -190 "Local: Unknown partition";
-    UNKNOWN_TOPIC = -188 "Local: Unknown topic";
-    INVALID_ARG = -186 "Local: Invalid argument or configuration";
-    TIMED_OUT = -185 "Local: Timed out";
-    QUEUE_FULL = -184 "Local: Queue full";
-    STATE = -172 "Local: Erroneous state";
-    AUTHENTICATION = -169 "Local: Authentication failure";
-    FATAL = -150 "Local: Fatal error";
-    BAD_MSG = -199 "Local: Bad message format";
-    DESTROY = -197 "Local: Broker handle destroyed";
-    SSL = -181 "Local: SSL error";
-    UNSUPPORTED_FEATURE = -165 "Local: Required feature not supported by broker";
-    AUTO_OFFSET_RESET = -140 "Local: No offset to automatically reset to";
-}
-
 /// `rd_kafka_message_t`.
 #[repr(C)]
 #[derive(Debug)]
