@@ -6,6 +6,7 @@ use crate::failure::Failure;
 
 /// A place in every partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "`start` is what a user types")]
 pub(crate) enum Start {
     Start,
     End,
