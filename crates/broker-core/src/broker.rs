@@ -251,6 +251,9 @@ impl BrokerCore {
 
     /// A partition has more to read: polls that now have enough are answered.
     pub(crate) fn partition_advanced(&mut self, key: PartitionKey, bytes: usize) {
+        if self.config.bugs.has(felice_log::Bug::LostWakeUp) {
+            return;
+        }
         let ready = self.fetches.ready(&key, |fetch| fetch.has_enough_with(bytes));
         for operation in ready {
             api::fetch::complete(self, operation);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use felice_log::{AppendError, AppendInfo, AppendOrigin, Flush, Log, LogError, TimestampOffset};
+use felice_log::{AppendError, AppendInfo, AppendOrigin, Bug, Flush, Log, LogError, TimestampOffset};
 use felice_protocol::compression::Decompressor;
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::records::{RecordBatch, RecordBatchError, TimestampType};
@@ -84,7 +84,7 @@ impl Partition {
     /// Appends a client's batch, whose records were checked.
     pub(crate) fn append(&mut self, now: Now, batch: BytesMut) -> Result<AppendInfo, AppendError> {
         let info = self.log.append_as_leader(now, batch, self.leader_epoch, AppendOrigin::Client)?;
-        if self.flush_policy == FlushPolicy::None {
+        if self.flush_policy == FlushPolicy::None || self.log.config().bugs.has(Bug::HighWatermarkAhead) {
             self.advance_high_watermark(self.log.log_end_offset());
         }
         Ok(info)

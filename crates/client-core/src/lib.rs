@@ -22,6 +22,8 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod backoff;
+#[doc(hidden)]
+pub mod bugs;
 pub mod client;
 pub mod config;
 pub mod connection;

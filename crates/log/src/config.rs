@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bugs::Bugs;
+
 /// The properties of a topic that its logs follow, with Kafka's defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -27,6 +29,9 @@ pub struct LogConfig {
     pub timestamp_type: TimestampType,
     /// `producer.id.expiration.ms` (a property of the broker).
     pub producer_id_expiration: Duration,
+    /// What the simulator planted.
+    #[doc(hidden)]
+    pub bugs: Bugs,
 }
 
 impl Default for LogConfig {
@@ -44,6 +49,7 @@ impl Default for LogConfig {
             compact: false,
             timestamp_type: TimestampType::CreateTime,
             producer_id_expiration: DAY,
+            bugs: Bugs::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use felice_protocol::time::Now;
 
+use crate::bugs::Bug;
 use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::error::LogError;
 use crate::log::Log;
@@ -65,7 +66,8 @@ impl Log {
             }
         }
         self.unsynced_files.clear();
-        let dir = self.dir_dirty.then(|| (Arc::clone(&self.disk), self.dir.clone()));
+        let dir_dirty = self.dir_dirty && !self.config.bugs.has(Bug::DirectoryNotSynced);
+        let dir = dir_dirty.then(|| (Arc::clone(&self.disk), self.dir.clone()));
         self.dir_dirty = false;
         Ok(Some(Flush { up_to: self.log_end_offset, files, segments, dir, truncations: self.truncations }))
     }

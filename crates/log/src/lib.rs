@@ -35,6 +35,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod batch;
+mod bugs;
 pub mod checkpoint;
 mod config;
 pub mod data_dir;
@@ -53,6 +54,8 @@ mod segment;
 mod timestamps;
 mod truncation;
 
+#[doc(hidden)]
+pub use bugs::{Bug, Bugs};
 pub use config::{LogConfig, TimestampType};
 pub use disk::{Disk, DiskFile, OpenMode};
 pub use error::{AppendError, LogError};

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use felice_protocol::records::EndTransactionMarker;
 use felice_protocol::time::Now;
 
+use crate::bugs::Bug;
 use crate::batch::{self, BatchHeader};
 use crate::config::{LogConfig, TimestampType, millis};
 use crate::disk::{Disk, OpenMode};
@@ -91,9 +92,11 @@ impl Log {
             return Err(AppendError::CorruptMessage("the length is not the batch's"));
         }
         let marker = batch::marker(&header, &batch).map_err(AppendError::CorruptMessage)?;
-        if let Some(duplicate) = self.producers.check(&header, marker, origin)? {
+        let duplicate = self.producers.check(&header, marker, origin)?;
+        if let Some(duplicate) = duplicate.filter(|_| !self.config.bugs.has(Bug::NoDedupWindow)) {
+            let elsewhere = self.config.bugs.has(Bug::DuplicateElsewhere);
             return Ok(AppendInfo {
-                first_offset: duplicate.first_offset(),
+                first_offset: if elsewhere { self.log_end_offset } else { duplicate.first_offset() },
                 last_offset: duplicate.last_offset,
                 log_append_time: duplicate.timestamp,
                 log_start_offset: self.log_start_offset,
@@ -286,7 +289,7 @@ impl Log {
             if *base_offset >= up_to || from >= up_to {
                 break;
             }
-            let read = segment.read(from, max_bytes, up_to, min_one_batch, self.config.index_interval_bytes)?;
+            let read = segment.read(from + i64::from(self.config.bugs.has(Bug::LookupOffByOne)), max_bytes, up_to, min_one_batch, self.config.index_interval_bytes)?;
             if let Some(read) = read {
                 return Ok(LogRead {
                     records: read.bytes,

@@ -1,7 +1,16 @@
-//! Bugs that can be planted in the cores, each as a single wrong decision, so that the checkers are checked.
+//! Bugs that can be planted in the cores, each a single wrong decision, so that the checkers are checked.
 
 use felice_broker_core::BrokerConfig;
+use felice_client_core::bugs::Bug as ClientBug;
 use felice_client_core::config::{FetchConfig, ProducerConfig};
+use felice_log::Bug as BrokerBug;
+
+/// Where a bug is planted.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Broker(BrokerBug),
+    Client(ClientBug),
+}
 
 /// A bug.
 #[derive(Clone, Copy, Debug)]
@@ -10,16 +19,60 @@ pub struct Bug {
     pub name: &'static str,
     /// What goes wrong.
     pub what: &'static str,
+    /// A seed that finds it, for a test that has no time to look.
+    pub seed: u64,
+    place: Place,
+}
+
+const fn broker(name: &'static str, bug: BrokerBug, seed: u64, what: &'static str) -> Bug {
+    Bug { name, what, seed, place: Place::Broker(bug) }
+}
+
+const fn client(name: &'static str, bug: ClientBug, seed: u64, what: &'static str) -> Bug {
+    Bug { name, what, seed, place: Place::Client(bug) }
 }
 
 /// All bugs.
-pub const ALL: &[Bug] = &[];
+pub const ALL: &[Bug] = &[
+    client("sequence-reuse", ClientBug::SequenceReusedAfterDrop, 0, "a batch takes the sequence of one that was given up"),
+    client("retry-reorders", ClientBug::RetryReorders, 0, "of several batches to be sent again the last goes first"),
+    client("unknown-called-failed", ClientBug::UnknownCalledFailed, 0, "what may be in the log is reported as not written"),
+    client("unknown-renumbered", ClientBug::UnknownRenumbered, 0, "what may be in the log is numbered anew"),
+    client("stale-fetch", ClientBug::StaleFetchTaken, 0, "an answer from before a seek moves the position"),
+    broker("no-dedup-window", BrokerBug::NoDedupWindow, 0, "a repeated batch is written again"),
+    broker("ack-before-append", BrokerBug::AcknowledgedBeforeAppend, 0, "acknowledged although the disk refused"),
+    broker("ack-before-sync", BrokerBug::AcknowledgedBeforeSync, 0, "acknowledged before the sync that was promised"),
+    broker("index-off-by-one", BrokerBug::LookupOffByOne, 0, "a read begins at the next offset"),
+    broker("high-watermark-ahead", BrokerBug::HighWatermarkAhead, 0, "readers see what is not durable yet"),
+    broker("lost-wake-up", BrokerBug::LostWakeUp, 0, "a waiting fetch sleeps on when records come"),
+    broker("torn-tail-believed", BrokerBug::TornTailBelieved, 0, "recovery looks at headers, not at checksums"),
+    broker("producer-state-forgotten", BrokerBug::ProducerStateForgotten, 0, "recovery does not replay the producers' batches"),
+    broker("directory-not-synced", BrokerBug::DirectoryNotSynced, 0, "a new segment is synced, its name is not"),
+    broker("duplicate-elsewhere", BrokerBug::DuplicateElsewhere, 0, "a repeated batch is answered with another offset"),
+];
 
 /// The bug of this name.
 pub fn find(name: &str) -> Option<&'static Bug> {
     ALL.iter().find(|bug| bug.name == name)
 }
 
-pub(crate) fn plant_in_broker(_: &mut BrokerConfig, _: Option<&'static str>) {}
-pub(crate) fn plant_in_producer(_: &mut ProducerConfig, _: Option<&'static str>) {}
-pub(crate) fn plant_in_reader(_: &mut FetchConfig, _: Option<&'static str>) {}
+fn client_bug(name: Option<&str>) -> felice_client_core::bugs::Bugs {
+    match name.and_then(find).map(|bug| bug.place) {
+        Some(Place::Client(bug)) => felice_client_core::bugs::Bugs::plant(bug),
+        Some(Place::Broker(_)) | None => felice_client_core::bugs::Bugs::default(),
+    }
+}
+
+pub(crate) fn plant_in_broker(config: &mut BrokerConfig, name: Option<&str>) {
+    if let Some(Place::Broker(bug)) = name.and_then(find).map(|bug| bug.place) {
+        config.bugs = felice_log::Bugs::plant(bug);
+    }
+}
+
+pub(crate) fn plant_in_producer(config: &mut ProducerConfig, name: Option<&str>) {
+    config.bugs = client_bug(name);
+}
+
+pub(crate) fn plant_in_reader(config: &mut FetchConfig, name: Option<&str>) {
+    config.bugs = client_bug(name);
+}

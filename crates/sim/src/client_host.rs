@@ -77,7 +77,7 @@ impl Memory for Unlimited {
 struct Accumulators {
     partitions: BTreeMap<PartitionId, Accumulator<Tag>>,
     /// Full batches that some thread compresses.
-    closing: VecDeque<(PartitionId, Closing<Tag>)>,
+    closing: VecDeque<(PartitionId, Box<Closing<Tag>>)>,
     compressor: Compressor,
 }
 
@@ -97,7 +97,7 @@ impl BatchSource<Tag> for Source {
             match accumulator.take(now, force, &mut all.compressor) {
                 Taken::Batch(batch) => Available::Batch(batch),
                 Taken::Compress(closing) => {
-                    all.closing.push_back((partition, closing));
+                    all.closing.push_back((partition, Box::new(closing)));
                     Available::Closing
                 }
                 Taken::Closing => Available::Closing,
@@ -151,6 +151,7 @@ fn properties(plan: &Plan, extra: &[(&str, String)]) -> Result<Properties, Strin
     let common = [
         ("bootstrap.servers", "broker:9092"),
         ("request.timeout.ms", &request_timeout),
+        ("request.timeout.produce.ms", &request_timeout),
         ("socket.connection.setup.timeout.ms", "2000"),
         ("metadata.max.age.ms", "20000"),
         ("auto.offset.reset", "earliest"),

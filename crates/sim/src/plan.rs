@@ -124,7 +124,7 @@ impl Plan {
             weather: Weather::draw(&mut rng),
             faults,
             fault_gap_millis: rng.pick([300, 1000, 3000, 8000]),
-            active: Duration::from_secs(if lite { 5 } else { rng.between(10, 60) }),
+            active: Duration::from_secs(if lite { 5 } else { rng.between(10, 40) }),
         }
     }
 }
@@ -146,8 +146,8 @@ impl ProducerPlan {
             max_in_flight: rng.pick([1, 2, 5, 5, 5]),
             delivery_timeout_millis: rng.pick([15_000, 30_000, 120_000]),
             compression: rng.pick(["none", "none", "lz4", "zstd", "snappy", "gzip"]),
-            pause_millis: rng.pick([20, 100, 300, 1000]),
-            burst: rng.pick([1, 3, 10, 30]),
+            pause_millis: rng.pick([50, 200, 500, 1000]),
+            burst: rng.pick([1, 3, 10, 20]),
             value_size: rng.pick([16, 60, 200, 1000]),
         }
     }
@@ -160,7 +160,7 @@ impl ReaderPlan {
             min_bytes,
             // the last marker of a partition may be less than what a reader asks for
             max_wait_millis: if min_bytes > 1 { 500 } else { rng.pick([100, 500, 20_000, 20_000]) },
-            max_partition_bytes: rng.pick([200, 2000, 1 << 20]),
+            max_partition_bytes: rng.pick([200, 2000, 1 << 20]).max(min_bytes * 2),
             starts_at_end: !lite && rng.chance(200),
             seek_per_mille: if lite { 0 } else { rng.pick([0, 100, 500]) },
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use felice_log::AppendInfo;
+use felice_log::{AppendInfo, Bug};
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::produce::response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
@@ -67,7 +67,9 @@ pub(super) fn handle(
     let mut waits = Vec::new();
     let mut advanced = Vec::new();
     let mut first_error = None;
-    let is_durable_at_once = core.limits.flush_policy == FlushPolicy::None;
+    let bugs = core.config.bugs;
+    let is_durable_at_once =
+        core.limits.flush_policy == FlushPolicy::None || bugs.has(Bug::AcknowledgedBeforeSync);
     for topic in request.topic_data {
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         let by_id = context.version >= 13;
@@ -96,6 +98,11 @@ pub(super) fn handle(
                         log_start_offset: info.log_start_offset,
                         ..Default::default()
                     }
+                }
+                Err(invalid)
+                    if bugs.has(Bug::AcknowledgedBeforeAppend) && invalid.code == ErrorCode::KAFKA_STORAGE_ERROR =>
+                {
+                    PartitionProduceResponse { index: data.index, base_offset: -1, ..Default::default() }
                 }
                 Err(invalid) => {
                     first_error.get_or_insert((invalid.code, invalid.message.clone()));

@@ -70,6 +70,9 @@ pub struct BrokerConfig {
     pub advertised_host: String,
     /// The port that clients are told to connect to.
     pub advertised_port: u16,
+    /// What the simulator planted.
+    #[doc(hidden)]
+    pub bugs: felice_log::Bugs,
     properties: BTreeMap<String, String>,
 }
 
@@ -80,6 +83,7 @@ impl BrokerConfig {
             data_dir: data_dir.into(),
             advertised_host: "127.0.0.1".to_owned(),
             advertised_port: 9092,
+            bugs: felice_log::Bugs::default(),
             properties: BTreeMap::new(),
         }
     }

@@ -117,6 +117,7 @@ impl TopicConfig {
                 _ => TimestampType::CreateTime,
             },
             producer_id_expiration: broker.producer_id_expiration(),
+            bugs: broker.bugs,
             ..LogConfig::default()
         };
         Self {

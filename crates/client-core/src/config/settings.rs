@@ -6,6 +6,7 @@ use std::time::Duration;
 use felice_protocol::compression::Compression;
 
 use super::Properties;
+use crate::bugs::Bugs;
 use crate::error::{Error, ErrorKind};
 
 /// Text that is never shown.
@@ -235,6 +236,9 @@ pub struct ProducerConfig {
     pub max_block: Duration,
     /// Which partition a record goes to.
     pub partitioner: Partitioner,
+    /// What the simulator planted.
+    #[doc(hidden)]
+    pub bugs: Bugs,
 }
 
 /// What reading needs to know.
@@ -264,6 +268,9 @@ pub struct FetchConfig {
     pub rack: String,
     /// How long a request may stay unanswered.
     pub request_timeout: Duration,
+    /// What the simulator planted.
+    #[doc(hidden)]
+    pub bugs: Bugs,
 }
 
 impl Properties {
@@ -432,7 +439,7 @@ impl Properties {
             } else {
                 delivery_timeout
             },
-            request_timeout: self.duration("request.timeout.produce.ms"),
+            request_timeout: self.produce_timeout(),
             retries: self.number("retries"),
             retry_backoff: self.duration("retry.backoff.ms"),
             retry_backoff_max: self.duration("retry.backoff.max.ms"),
@@ -440,7 +447,14 @@ impl Properties {
             max_messages: self.number("queue.buffering.max.messages"),
             max_block: self.duration("max.block.ms"),
             partitioner,
+            bugs: Bugs::default(),
         })
+    }
+
+    /// How long the broker may wait for its replicas: as long as for any answer, unless it is set for itself. librdkafka has two defaults.
+    fn produce_timeout(&self) -> Duration {
+        let own = self.is_set("request.timeout.produce.ms") || self.defaults == Defaults::Librdkafka;
+        self.duration(if own { "request.timeout.produce.ms" } else { "request.timeout.ms" })
     }
 
     /// What reading needs.
@@ -475,6 +489,7 @@ impl Properties {
             retry_backoff_max: self.duration("retry.backoff.max.ms"),
             rack: self.text("client.rack"),
             request_timeout: self.duration("request.timeout.ms"),
+            bugs: Bugs::default(),
         })
     }
 }

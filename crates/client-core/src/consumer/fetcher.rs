@@ -19,6 +19,7 @@ use felice_protocol::time::{Instant, Now};
 
 use super::budget::{Budget, Charge};
 use crate::backoff::Backoff;
+use crate::bugs::Bug;
 use crate::config::{FetchConfig, OffsetReset};
 use crate::error::{Error, ErrorKind, Recovery};
 use crate::metadata::{Broker, BrokerId, ClusterMetadata};
@@ -519,8 +520,8 @@ impl Fetcher {
         Some(FetchOut { broker, request, id, max_version: if ids_known { i16::MAX } else { 12 } })
     }
 
-    /// An answer came, `bytes` long.
-    pub fn handle_fetch(&mut self, now: Now, id: u64, response: FetchResponse, bytes: usize) {
+    /// An answer came, in this frame.
+    pub fn handle_fetch(&mut self, now: Now, id: u64, response: FetchResponse, frame: Bytes) {
         let Some(asked) = self.fetches.remove(&id) else { return };
         self.busy.remove(&asked.broker);
         if let Err(code) = response.error_code.ok() {
@@ -532,7 +533,7 @@ impl Fetcher {
             self.refresh |= code.is_stale_metadata();
             return;
         }
-        let charge = self.budget.charge(bytes);
+        let charge = self.budget.charge(frame);
         let endpoints = response.node_endpoints;
         for topic in response.responses {
             for answer in topic.partitions {
@@ -574,8 +575,9 @@ impl Fetcher {
         answer: fetch::response::PartitionData,
         charge: &Arc<Charge>,
     ) {
+        let stale = self.config.bugs.has(Bug::StaleFetchTaken);
         let reset = self.config.offset_reset;
-        let Some(p) = self.partitions.get_mut(&id).filter(|p| p.generation == generation && p.position == Some(offset))
+        let Some(p) = self.partitions.get_mut(&id).filter(|p| stale || (p.generation == generation && p.position == Some(offset)))
         else {
             return;
         };

@@ -22,6 +22,7 @@ use felice_protocol::time::{Instant, Now};
 use super::accumulator::ReadyBatch;
 use super::idempotence::{Idempotence, Identity};
 use crate::backoff::Backoff;
+use crate::bugs::Bug;
 use crate::config::{Acks, ProducerConfig};
 use crate::error::{Error, ErrorKind, Persisted, Recovery};
 use crate::metadata::{BrokerId, ClusterMetadata};
@@ -401,7 +402,7 @@ impl<T> Sender<T> {
         let current = self.idempotence.identity()?;
         let idempotent = self.config.idempotence;
         let (depth, force) = (self.config.max_in_flight, self.force);
-        let acks = self.config.acks;
+        let (acks, bugs) = (self.config.acks, self.config.bugs);
         let p = self.partitions.get_mut(id.0 as usize)?;
         if !p.wants(now) {
             return None;
@@ -416,10 +417,14 @@ impl<T> Sender<T> {
             if in_flight > 0 {
                 return None;
             }
-            let fresh =
-                p.identity != current && p.unresolved.iter().all(|b| !b.maybe_persisted && b.identity != current);
+            let careless = bugs.has(Bug::UnknownRenumbered);
+            let renumbers = |b: &Unresolved<T>| (careless || !b.maybe_persisted) && b.identity != current;
+            let fresh = p.identity != current && p.unresolved.iter().all(renumbers);
             if fresh {
                 p.renumber(current);
+            }
+            if bugs.has(Bug::RetryReorders) {
+                p.reverse();
             }
             let first = p.unresolved.front_mut()?;
             first.flight = Flight::InFlight(broker);
@@ -573,7 +578,13 @@ impl<T> Sender<T> {
         batch.flight = Flight::Retry;
         batch.last_error = Some(error.clone());
         // After these the records are, or may be, in the leader's log.
-        if matches!(code, ErrorCode::REQUEST_TIMED_OUT | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND) {
+        if matches!(
+            code,
+            ErrorCode::REQUEST_TIMED_OUT
+                | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+                | ErrorCode::KAFKA_STORAGE_ERROR
+                | ErrorCode::UNKNOWN_SERVER_ERROR
+        ) {
             batch.maybe_persisted = true;
         }
         let (attempts, maybe, identity) = (batch.attempts, batch.maybe_persisted, batch.identity);
@@ -640,10 +651,14 @@ impl<T> Sender<T> {
                     i += 1;
                 }
             }
-            if self.idempotence.identity() == Some(batch.identity) {
+            if self.config.bugs.has(Bug::SequenceReusedAfterDrop) {
+                p.next_sequence = batch.sequence;
+            } else if self.idempotence.identity() == Some(batch.identity) {
                 self.idempotence.bump_epoch();
             }
         }
+        let lies = self.config.bugs.has(Bug::UnknownCalledFailed);
+        let persisted = if lies { Persisted::No } else { persisted };
         self.report(id, batch, Outcome::Failed { error: error.clone(), persisted });
         for batch in doomed {
             self.report(id, batch, Outcome::Failed { error: error.clone(), persisted: Persisted::Maybe });
@@ -790,6 +805,16 @@ impl<T> Partition<T> {
     fn pause(&mut self, now: Now) {
         self.blocked_until = Some(now.instant() + self.backoff.next());
         self.proven = false;
+    }
+
+    /// Puts the last first, with the sequences in the new order.
+    fn reverse(&mut self) {
+        let Some(mut sequence) = self.unresolved.front().map(|batch| batch.sequence) else { return };
+        self.unresolved.make_contiguous().reverse();
+        for batch in &mut self.unresolved {
+            batch.sequence = sequence;
+            sequence = sequence_after(sequence, batch.count);
+        }
     }
 
     /// Numbers all that waits from zero, under a new identity.
