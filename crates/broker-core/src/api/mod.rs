@@ -125,9 +125,8 @@ pub(crate) fn dispatch(
 }
 
 fn decode<R: Request>(context: &RequestContext, mut body: Decoder) -> Result<R, Refusal> {
-    let request = R::decode(&mut body, context.version);
-    request
-        .and_then(|request| body.finish().map(|()| request))
+    // Bytes behind the request are ignored, as Apache Kafka does: librdkafka 2.16 sends three behind a Metadata request.
+    R::decode(&mut body, context.version)
         .map_err(|error| Refusal(format!("a {} v{} that cannot be read: {error}", context.api_key, context.version)))
 }
 
