@@ -100,7 +100,11 @@ impl Bench {
             for (column, work) in WORKS.iter().enumerate() {
                 for (row, (_, client)) in CLIENTS.iter().enumerate() {
                     // Each producer writes a topic of its own; all consumers of a round read what Felice wrote.
-                    let topic = format!("bench-{}-{round}-{}", work.size, if work.mode == "produce" { client } else { "felice" });
+                    let topic = format!(
+                        "bench-{}-{round}-{}",
+                        work.size,
+                        if work.mode == "produce" { client } else { "felice" }
+                    );
                     if work.mode == "produce" {
                         run::check(self.felice().args(["topic", "create", &topic, "-p", PARTITIONS]))?;
                     }
@@ -129,7 +133,18 @@ impl Bench {
         let (count, size) = (work.count.to_string(), work.size.to_string());
         let mut command = if client == "felice" {
             let mut command = self.felice();
-            command.args(["perf", work.mode, topic, "--count", &count, "--size", &size, "--compression", "none", "--json"]);
+            command.args([
+                "perf",
+                work.mode,
+                topic,
+                "--count",
+                &count,
+                "--size",
+                &size,
+                "--compression",
+                "none",
+                "--json",
+            ]);
             command
         } else {
             let mut command = Command::new("timeout");

@@ -24,7 +24,7 @@ cargo xtask <command>
   deny                        licences, banned and doubled crates
   fuzz [--seconds N] [TARGET] run every fuzz target (or one) for a short while
   ci [--full] [STEP...]       everything that must hold before a commit, or some steps of it
-  capi-install --prefix DIR   build librdkafka.so.1 and install it with headers and pkg-config file
+  capi-install --prefix DIR   build librdkafka.so.1 and install it with its pkg-config file
   bench [--rounds N]          Felice and its peers on one piece of work; writes the README's table
 ";
 

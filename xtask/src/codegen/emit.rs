@@ -502,7 +502,9 @@ fn encode_body(out: &mut String, scope: &Scope<'_>, of: &Struct) -> Result<()> {
             }
             (Some(when), false) => writeln!(out, "if {when} {{ {write} }}")?,
             (Some(_), true) => match condition(tagged, live) {
-                Some(when) if !refuse.is_empty() => writeln!(out, "if {} && {}", negated(&when), &refuse["if ".len()..])?,
+                Some(when) if !refuse.is_empty() => {
+                    writeln!(out, "if {} && {}", negated(&when), &refuse["if ".len()..])?
+                }
                 _ => {}
             },
         }
