@@ -1,0 +1,76 @@
+//! A C program of our own, linked with the library, against the embedded broker. The programs of others are tried by hand: `docs/capi.md`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use felice::Client;
+use felice_broker::Broker;
+
+/// The C program, linked with the library that cargo has built beside this test; `None` where there is no C compiler.
+fn build(dir: &Path) -> Option<PathBuf> {
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    if Command::new(&compiler).arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no C compiler ({compiler})");
+        return None;
+    }
+    let library = std::env::current_exe().unwrap().parent().unwrap().join("librdkafka.so");
+    assert!(library.exists(), "cargo has built no {}", library.display());
+    symlink(&library, dir.join("librdkafka.so.1")).unwrap();
+    symlink("librdkafka.so.1", dir.join("librdkafka.so")).unwrap();
+    let program = dir.join("roundtrip");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/roundtrip.c");
+    let compiled = Command::new(&compiler)
+        .args(["-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-g", "-o"])
+        .args([&program, &source])
+        .arg("-L")
+        .arg(dir)
+        .arg("-lrdkafka")
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    Some(program)
+}
+
+async fn run(program: &Path, arguments: [&str; 5]) -> Output {
+    let (program, dir) = (program.to_owned(), program.parent().unwrap().to_owned());
+    let arguments = arguments.map(str::to_owned);
+    tokio::task::spawn_blocking(move || {
+        // A wrapper such as "valgrind -q --error-exitcode=9" goes in front.
+        let wrapper = std::env::var("CAPI_WRAPPER").unwrap_or_default();
+        let mut words = wrapper.split_whitespace();
+        let mut command = match words.next() {
+            None => Command::new(&program),
+            Some(first) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(&program);
+                command
+            }
+        };
+        command.args(arguments).env("LD_LIBRARY_PATH", dir).output().unwrap()
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_c_program_gets_back_what_it_produced() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = build(dir.path()) else { return };
+    let broker = Broker::builder().in_memory().start().await.unwrap();
+    let client = Client::connect(broker.bootstrap()).await.unwrap();
+    for compression in ["none", "lz4", "gzip", "zstd", "snappy"] {
+        let topic = format!("roundtrip-{compression}");
+        client.admin().create_topic(topic.as_str()).partitions(3).await.unwrap();
+        let output = run(&program, [broker.bootstrap(), &topic, "3", "5000", compression]).await;
+        assert!(
+            output.status.success(),
+            "{compression}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "5000 records\n");
+    }
+    broker.shutdown().await.unwrap();
+}
