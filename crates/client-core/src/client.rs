@@ -458,10 +458,10 @@ impl<T> ClientCore<T> {
                 }
             }
             Token::Fetch(reader, id) => {
-                let bytes = frame.len();
+                let whole = frame.clone();
                 let (_, response) = messages::decode_response::<FetchRequest>(version, frame)?;
                 let Some(fetcher) = self.readers.get_mut(&reader) else { return Ok(()) };
-                fetcher.handle_fetch(now, id, response, bytes);
+                fetcher.handle_fetch(now, id, response, whole);
                 let mut changed = false;
                 for hint in fetcher.poll_leader_hints() {
                     changed |= self.hint(

@@ -104,7 +104,8 @@ impl World {
     }
 
     fn answer(&mut self, sent: &Sent, code: ErrorCode, base_offset: i64) {
-        let partition = produce::response::PartitionProduceResponse { error_code: code, base_offset, ..Default::default() };
+        let partition =
+            produce::response::PartitionProduceResponse { error_code: code, base_offset, ..Default::default() };
         let topic = produce::response::TopicProduceResponse {
             name: "t".into(),
             partition_responses: vec![partition],
@@ -262,7 +263,11 @@ fn what_left_and_was_never_answered_is_perhaps_in_the_log() {
     // Nobody can be reached until the time is up.
     world.pass(Duration::from_secs(11));
     assert_eq!(world.done(), Some((Some(1), Err(Persisted::Maybe))));
-    assert_eq!(world.done(), Some((Some(2), Err(Persisted::Maybe))), "it may be in the log as well: it is not written twice");
+    assert_eq!(
+        world.done(),
+        Some((Some(2), Err(Persisted::Maybe))),
+        "it may be in the log as well: it is not written twice"
+    );
     world.batch(3);
     assert_eq!(world.sent().identity(), (1, 0));
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use felice_client_core::client::{CallId, ClientCore, ConnectionId, Event, Output, ProducerKey, ReaderKey};
 use felice_client_core::error::{Error, ErrorKind};
 use felice_client_core::producer::sender::PartitionId;
@@ -51,6 +51,7 @@ pub(crate) struct DriverShared {
     notify: Notify,
     /// The driver's runtime, whose timers also serve tasks on runtimes that have none.
     runtime: tokio::runtime::Handle,
+    pub(crate) spares: Arc<Spares>,
 }
 
 impl std::fmt::Debug for DriverShared {
@@ -61,7 +62,13 @@ impl std::fmt::Debug for DriverShared {
 
 impl DriverShared {
     pub(crate) fn new(runtime: tokio::runtime::Handle) -> Arc<Self> {
-        Arc::new(Self { inbox: Mutex::default(), woken: AtomicBool::new(false), notify: Notify::new(), runtime })
+        Arc::new(Self {
+            inbox: Mutex::default(),
+            woken: AtomicBool::new(false),
+            notify: Notify::new(),
+            runtime,
+            spares: Arc::default(),
+        })
     }
 
     /// Runs a future for a time at most; `None` where it was not done. Works on any executor.
@@ -113,6 +120,34 @@ impl Wake for DriverShared {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.poke();
+    }
+}
+
+/// Memory of large responses that have been read, for the next ones: fresh memory costs a page fault for every four records of 1 KiB.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Mutex<Vec<BytesMut>>);
+
+/// Most buffers kept.
+const SPARES_MAX: usize = 4;
+/// Larger ones are not kept.
+const SPARE_BYTES_MAX: usize = 16 << 20;
+
+impl Spares {
+    pub(crate) fn put(&self, response: Bytes) {
+        if response.len() > SPARE_BYTES_MAX || response.len() < 64 * 1024 {
+            return;
+        }
+        if let Ok(mut buffer) = response.try_into_mut() {
+            buffer.clear();
+            let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if spares.len() < SPARES_MAX {
+                spares.push(buffer);
+            }
+        }
+    }
+
+    fn take(&self) -> Option<BytesMut> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -354,6 +389,11 @@ async fn pump(id: ConnectionId, stream: Stream, max_frame: usize, outgoing: &Out
             return Poll::Ready(FrameError::Io(error));
         }
         loop {
+            if !reader.has_spare()
+                && let Some(spare) = shared.spares.take()
+            {
+                reader.lend(spare);
+            }
             match reader.poll_next(cx) {
                 Poll::Ready(Ok(Some(frame))) => shared.event(NetEvent::Frame(id, frame)),
                 Poll::Ready(Ok(None)) => return Poll::Ready(FrameError::Io(std::io::ErrorKind::UnexpectedEof.into())),

@@ -142,7 +142,10 @@ impl ReaderBuilder {
             }
         }
         let shared = Arc::new(ReaderShared::default());
-        let budget = Budget::new(config.buffer_bytes, waker(self.client.driver()));
+        let driver = self.client.driver();
+        let spares = driver.spares.clone();
+        let recycler = Box::new(move |response| spares.put(response));
+        let budget = Budget::with_recycler(config.buffer_bytes, waker(driver), recycler);
         let (opened, answer) = oneshot::channel();
         let (registering, wanted_topics) = (shared.clone(), topics.clone());
         let (until, fetch_config) = (self.until.map(Position::from), config.clone());
@@ -316,7 +319,6 @@ const DECOMPRESSED_MAX: usize = 256 << 20;
 
 /// What one answer brought of one partition: lends its records, decoding each when it is asked for. `'static` and `Send`.
 pub struct FetchedBatch {
-    fetched: Fetched,
     batches: RecordBatches,
     check_crcs: bool,
     current: Option<(Arc<BatchData>, Records)>,
@@ -330,6 +332,8 @@ pub struct FetchedBatch {
     failed: bool,
     /// An error met by a run that had records to hand out first.
     deferred: Option<Error>,
+    /// Last, because its charge must outlive all that refers to the response: then the response's memory is used again.
+    fetched: Fetched,
 }
 
 impl std::fmt::Debug for FetchedBatch {

@@ -96,6 +96,8 @@ pub struct FrameReader<R> {
     expected: Option<usize>,
     max_frame: usize,
     read_size: usize,
+    /// Memory for the next large frame.
+    spare: Option<BytesMut>,
     frames: u64,
     bytes: u64,
 }
@@ -103,7 +105,16 @@ pub struct FrameReader<R> {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads frames of at most `max_frame` bytes.
     pub fn new(reader: R, max_frame: usize) -> Self {
-        Self { reader, buffer: BytesMut::new(), expected: None, max_frame, read_size: READ_MIN, frames: 0, bytes: 0 }
+        Self {
+            reader,
+            buffer: BytesMut::new(),
+            expected: None,
+            max_frame,
+            read_size: READ_MIN,
+            spare: None,
+            frames: 0,
+            bytes: 0,
+        }
     }
 
     /// The next frame, without its length; `None` where the connection ended between frames.
@@ -165,6 +176,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Some(self.buffer.split_to(length).freeze()))
     }
 
+    /// Gives memory of an earlier frame back, to be used for the next large one that fits.
+    pub fn lend(&mut self, mut buffer: BytesMut) {
+        buffer.clear();
+        self.spare = Some(buffer);
+    }
+
+    /// Whether there is memory that was given back.
+    pub fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
     /// How many frames have been read.
     pub fn frames(&self) -> u64 {
         self.frames
@@ -200,7 +222,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             // What is missing of a large frame, and nothing behind it: its buffer is its own.
             Some(length) if length > READ_MAX => {
                 if self.buffer.capacity() < length {
-                    let mut own = BytesMut::with_capacity(length);
+                    let spare = self.spare.take().filter(|spare| spare.capacity() >= length);
+                    let mut own = spare.unwrap_or_else(|| BytesMut::with_capacity(length));
                     own.put_slice(&self.buffer);
                     self.buffer = own;
                 }

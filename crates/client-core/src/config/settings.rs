@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use felice_protocol::compression::Compression;
 
-use super::Properties;
+use super::{Defaults, Properties};
 use crate::bugs::Bugs;
 use crate::error::{Error, ErrorKind};
 
@@ -525,7 +525,6 @@ fn jaas_option(jaas: &str, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Defaults;
 
     #[test]
     fn java_s_login_line_gives_user_and_password() {

@@ -318,7 +318,7 @@ pub const PROPERTIES: &[Property] = &[
         "buffer.memory",
         &[],
         Int(1, i64::MAX),
-        ["67108864", "33554432", "1073741824"],
+        ["33554432", "33554432", "1073741824"],
         "most bytes of records that wait for their acknowledgement",
     ),
     property(

@@ -4,19 +4,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
+use bytes::Bytes;
+
+/// Takes a response that nobody refers to any more, to use its memory again.
+pub type Recycler = Box<dyn Fn(Bytes) + Send + Sync>;
+
 /// Counts what is charged; wakes whoever was refused once there is room again.
-#[derive(Debug)]
 pub struct Budget {
     limit: usize,
     charged: AtomicUsize,
     refused: AtomicBool,
     waker: Waker,
+    recycler: Option<Recycler>,
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Budget").field("limit", &self.limit).field("charged", &self.charged).finish_non_exhaustive()
+    }
 }
 
 impl Budget {
     /// A budget; `waker` is woken when a refused reader may go on.
     pub fn new(limit: usize, waker: Waker) -> Arc<Self> {
-        Arc::new(Self { limit, charged: AtomicUsize::new(0), refused: AtomicBool::new(false), waker })
+        Self::build(limit, waker, None)
+    }
+
+    /// As [`Self::new`]; `recycler` gets each response after its charge is gone.
+    pub fn with_recycler(limit: usize, waker: Waker, recycler: Recycler) -> Arc<Self> {
+        Self::build(limit, waker, Some(recycler))
+    }
+
+    fn build(limit: usize, waker: Waker, recycler: Option<Recycler>) -> Arc<Self> {
+        Arc::new(Self { limit, charged: AtomicUsize::new(0), refused: AtomicBool::new(false), waker, recycler })
     }
 
     /// Whether more may be fetched. Saying no means to wake later.
@@ -35,9 +55,10 @@ impl Budget {
     }
 
     /// Charges a whole response, until the charge is dropped.
-    pub fn charge(self: &Arc<Self>, bytes: usize) -> Arc<Charge> {
+    pub fn charge(self: &Arc<Self>, response: Bytes) -> Arc<Charge> {
+        let bytes = response.len();
         self.charged.fetch_add(bytes, Ordering::SeqCst);
-        Arc::new(Charge { budget: self.clone(), bytes })
+        Arc::new(Charge { budget: self.clone(), bytes, response })
     }
 }
 
@@ -46,6 +67,7 @@ impl Budget {
 pub struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
+    response: Bytes,
 }
 
 impl Drop for Charge {
@@ -53,6 +75,9 @@ impl Drop for Charge {
         let before = self.budget.charged.fetch_sub(self.bytes, Ordering::SeqCst);
         if before - self.bytes < self.budget.limit && self.budget.refused.swap(false, Ordering::SeqCst) {
             self.budget.waker.wake_by_ref();
+        }
+        if let Some(recycler) = &self.budget.recycler {
+            recycler(std::mem::take(&mut self.response));
         }
     }
 }

@@ -577,7 +577,10 @@ impl Fetcher {
     ) {
         let stale = self.config.bugs.has(Bug::StaleFetchTaken);
         let reset = self.config.offset_reset;
-        let Some(p) = self.partitions.get_mut(&id).filter(|p| stale || (p.generation == generation && p.position == Some(offset)))
+        let Some(p) = self
+            .partitions
+            .get_mut(&id)
+            .filter(|p| stale || (p.generation == generation && p.position == Some(offset)))
         else {
             return;
         };

@@ -82,7 +82,7 @@ pub struct Appended<R, T> {
     /// The sticky partition has had its share: records without a key go elsewhere from here on.
     pub switch: bool,
     /// A batch that the caller closes, after releasing the lock, and gives to [`Accumulator::finish`].
-    pub filled: Option<Closing<T>>,
+    pub filled: Option<Box<Closing<T>>>,
 }
 
 /// Why nothing was appended.
@@ -194,6 +194,7 @@ impl<T> Accumulator<T> {
     ///
     /// # Errors
     /// [`AppendError::Full`] where no memory is free, [`AppendError::Refused`] for a record above `max.request.size`.
+    #[inline]
     pub fn append<R>(
         &mut self,
         now: impl FnOnce() -> Instant,
@@ -256,7 +257,8 @@ impl<T> Accumulator<T> {
     }
 
     /// Moves the open batch to the queue: closed at once where that costs nothing, else as a kept place.
-    fn fill(&mut self) -> Option<Closing<T>> {
+    #[cold]
+    fn fill(&mut self) -> Option<Box<Closing<T>>> {
         let open = self.open.take()?;
         self.capacity_hint = open.builder.len().next_power_of_two().min(self.limits.batch_size + HEADER);
         if self.limits.compression == Compression::None {
@@ -264,7 +266,8 @@ impl<T> Accumulator<T> {
             self.queue.push_back(Slot::Closed(batch));
             return None;
         }
-        Some(self.start_closing(open))
+        // Boxed, so that what every append returns stays small.
+        Some(Box::new(self.start_closing(open)))
     }
 
     fn start_closing(&mut self, open: OpenBatch<T>) -> Closing<T> {

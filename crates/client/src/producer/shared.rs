@@ -195,14 +195,19 @@ impl ProducerShared {
             }
         };
         match &*topic.partitions.load() {
-            Some(partitions) => {
-                self.append_to(topic, partitions, record, timestamp, &self.memory, |completion, index| {
+            Some(partitions) if pending => self
+                .append_to(topic, partitions, record, timestamp, &self.memory, |completion, index| {
+                    Pending(PendingState::Batch { completion: completion.clone(), index, timestamp })
+                })
+                .map(Some),
+            // Apart, because an acknowledgement that nobody wants costs more to hand through than this branch.
+            Some(partitions) => self
+                .append_to(topic, partitions, record, timestamp, &self.memory, |completion, index| {
                     if let Some(tag) = tag {
                         completion.tag(index, tag);
                     }
-                    pending.then(|| Pending(PendingState::Batch { completion: completion.clone(), index, timestamp }))
                 })
-            }
+                .map(|()| None),
             None => self.join_line(topic, record, timestamp, pending, tag),
         }
     }
@@ -314,9 +319,11 @@ impl ProducerShared {
             since: clock::instant(),
             reserved: size,
         });
-        drop(line);
+        // Within the line's lock: the driver counts down only what was counted up before.
         topic.has_waiting.store(true, Ordering::SeqCst);
-        if self.waiting_records.fetch_add(1, Ordering::SeqCst) == 0 {
+        let first = self.waiting_records.fetch_add(1, Ordering::SeqCst) == 0;
+        drop(line);
+        if first {
             self.driver.poke();
         }
         Ok(cell.map(|cell| Pending(PendingState::Waiting(cell))))
