@@ -238,7 +238,8 @@ impl ClientHost {
         let budget = Budget::new(64 * 1024, Waker::noop().clone());
         let metadata = core.metadata().clone();
         let mut fetcher = Fetcher::new(config, budget);
-        let start = if plan.starts_at_end { Position::End } else { Position::Start };
+        // not at the very end: it might find that only behind the markers that it must read
+        let start = if plan.starts_near_end { Position::BeforeEnd(500) } else { Position::Start };
         let ids: BTreeMap<i32, FetchId> = (0..world.partitions)
             .map(|partition| (partition, fetcher.add_partition(&TOPIC.into(), partition, start, None, &metadata)))
             .collect();
@@ -394,6 +395,13 @@ impl ClientHost {
             App::Producer(app) => app.unresolved,
             App::Reader(_) => 0,
         }
+    }
+
+    /// Where a reader fetches next.
+    pub fn position(&mut self, partition: i32) -> Option<i64> {
+        let App::Reader(app) = &self.app else { return None };
+        let id = *app.ids.get(&partition)?;
+        self.core.reader(app.key)?.0.position(id)
     }
 
     /// Whether this is a producer that promises to keep what it acknowledges.

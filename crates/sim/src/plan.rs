@@ -67,8 +67,8 @@ pub struct ReaderPlan {
     pub max_wait_millis: u64,
     /// `max.partition.fetch.bytes`.
     pub max_partition_bytes: u64,
-    /// `auto.offset.reset` is `earliest` for all; whether this reader starts at the end instead of the start.
-    pub starts_at_end: bool,
+    /// `auto.offset.reset` is `earliest` for all; whether this reader starts some records before the end instead of at the start.
+    pub starts_near_end: bool,
     /// How often it is sent elsewhere, in a thousand steps of a second.
     pub seek_per_mille: u64,
 }
@@ -161,7 +161,7 @@ impl ReaderPlan {
             // the last marker of a partition may be less than what a reader asks for
             max_wait_millis: if min_bytes > 1 { 500 } else { rng.pick([100, 500, 20_000, 20_000]) },
             max_partition_bytes: rng.pick([200, 2000, 1 << 20]).max(min_bytes * 2),
-            starts_at_end: !lite && rng.chance(200),
+            starts_near_end: !lite && rng.chance(200),
             seek_per_mille: if lite { 0 } else { rng.pick([0, 100, 500]) },
         }
     }

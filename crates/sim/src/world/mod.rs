@@ -33,7 +33,10 @@ use crate::plan::{Plan, Settings};
 use crate::rng::Rng;
 
 /// How long everything may take to come to rest once the faults are over.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(90);
+///
+/// A reader has one Fetch in flight; partitions that have to look for their position again may each wait for one to end, and `fetch.max.wait.ms` is up
+/// to 20 s here, a dead connection is found after `request.timeout.ms` more.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(240);
 /// How long a marker may take, there and back, when nothing is wrong.
 const QUIET_LIMIT: Duration = Duration::from_secs(5);
 /// More steps than this at one instant mean that something runs in circles.
@@ -58,9 +61,12 @@ enum Job {
     BrokerDies(u64),
     SyncStarts(u64, SyncTicket, Vec<Arc<Flush>>),
     SyncEnds(u64, SyncTicket, Result<(), std::io::ErrorKind>),
+    /// A marker that could not be delivered is sent again.
+    Marker(usize, i32, RecordId),
     NextFault,
     FaultEnds(FaultKind),
     Calm,
+    Quiet,
     Deadline(&'static str),
 }
 
@@ -96,6 +102,7 @@ impl Ord for Scheduled {
 enum Phase {
     Active,
     Recovering,
+    Resting,
     Quiet,
     Over,
 }
@@ -148,8 +155,10 @@ pub struct World {
     steps: u64,
     /// Markers that a reader has yet to get, and those whose fate is open.
     unread_markers: BTreeSet<(usize, RecordId)>,
-    open_markers: BTreeMap<RecordId, i32>,
-    sending_markers: bool,
+    open_markers: BTreeMap<RecordId, (usize, i32)>,
+    sending_marker: Option<(usize, i32)>,
+    /// A machine lost what it never promised to keep: a producer may find that its sequences have a gap.
+    lost_records: bool,
 }
 
 impl World {
@@ -192,7 +201,8 @@ impl World {
             steps: 0,
             unread_markers: BTreeSet::new(),
             open_markers: BTreeMap::new(),
-            sending_markers: false,
+            sending_marker: None,
+            lost_records: false,
             settings,
         };
         world.history.trace(world.clock, format_args!("{:?}", world.plan));
@@ -270,21 +280,35 @@ impl World {
         match event {
             Event::Sent { record, .. } => {
                 self.records += 1;
-                if self.sending_markers {
-                    self.open_markers.insert(*record, 0);
+                if let Some(marker) = self.sending_marker {
+                    self.open_markers.insert(*record, marker);
+                    let readers = self.plan.readers.len();
+                    self.unread_markers.extend((0..readers).map(|reader| (reader, *record)));
                 }
             }
             Event::Read { reader, record, .. } => {
                 self.reads += 1;
                 self.unread_markers.remove(&(*reader, *record));
             }
-            Event::Acknowledged { record, .. } => drop(self.open_markers.remove(record)),
+            Event::Acknowledged { record, partition, offset } => {
+                if self.open_markers.remove(record).is_some() && self.lost_records {
+                    self.forgive_readers_ahead(*record, *partition, *offset);
+                }
+            }
             Event::Failed { record, error, .. } => {
-                if self.open_markers.remove(record).is_some() {
+                let marker = self.open_markers.remove(record);
+                if let Some((client, partition)) = marker.filter(|_| self.lost_records && self.phase == Phase::Recovering) {
+                    self.after(Duration::from_millis(10), Job::Marker(client, partition, *record));
+                } else if marker.is_some() {
                     self.wrong("everything settles", format!("{record}, sent after the faults, failed: {error}"));
                 }
             }
-            _ => {}
+            Event::Started { keeps_all: false, .. } => self.lost_records = true,
+            Event::Started { .. }
+            | Event::Sought { .. }
+            | Event::Fault(_)
+            | Event::Settled { .. }
+            | Event::Note(_) => {}
         }
         if self.violation.is_none() {
             self.violation = self.checkers.observe(event).err();
@@ -323,9 +347,18 @@ impl World {
             Job::BrokerDies(incarnation) => self.broker_dies_at_last(incarnation),
             Job::SyncStarts(incarnation, ticket, flushes) => self.sync(incarnation, ticket, &flushes),
             Job::SyncEnds(incarnation, ticket, result) => self.sync_ends(incarnation, ticket, result),
+            Job::Marker(client, partition, failed) => {
+                self.send_marker(client, partition);
+                self.unread_markers.retain(|(_, record)| *record != failed);
+            }
             Job::NextFault => self.next_fault(),
             Job::FaultEnds(kind) => self.fault_ends(kind),
             Job::Calm => self.calm(),
+            Job::Quiet => {
+                self.phase = Phase::Quiet;
+                self.send_markers();
+                self.after(QUIET_LIMIT, Job::Deadline("quiet"));
+            }
             Job::Deadline(phase) => self.deadline(phase),
         }
         self.check_phase();
@@ -406,20 +439,31 @@ impl World {
 
     fn send_markers(&mut self) {
         for client in 0..self.clients.len() {
-            if !self.clients[client].is_idempotent_producer() {
-                continue;
+            if self.clients[client].is_idempotent_producer() {
+                for partition in 0..self.plan.partitions {
+                    self.send_marker(client, partition);
+                }
             }
-            for partition in 0..self.plan.partitions {
-                self.sending_markers = true;
-                // larger than any fetch.min.bytes, and hard to compress below it
-                let effects = self.clients[client].send(self.clock.now(), Some(partition), 0, 4000);
-                self.carry_out(client, effects);
-                self.sending_markers = false;
-            }
-            self.settle_client(client);
         }
-        let readers = self.plan.readers.len();
-        self.unread_markers = self.open_markers.keys().flat_map(|record| (0..readers).map(|reader| (reader, *record))).collect();
+    }
+
+    fn send_marker(&mut self, client: usize, partition: i32) {
+        self.sending_marker = Some((client, partition));
+        // larger than any fetch.min.bytes, and hard to compress below it
+        let effects = self.clients[client].send(self.clock.now(), Some(partition), 0, 4000);
+        self.carry_out(client, effects);
+        self.sending_marker = None;
+        self.settle_client(client);
+    }
+
+    /// Where a machine lost what it never promised to keep, a reader may be further than the log was then, and miss what takes those offsets.
+    fn forgive_readers_ahead(&mut self, record: RecordId, partition: i32, offset: Option<i64>) {
+        for reader in 0..self.plan.readers.len() {
+            let position = self.clients[self.plan.producers.len() + reader].position(partition);
+            if position.zip(offset).is_none_or(|(position, offset)| position > offset) {
+                self.unread_markers.remove(&(reader, record));
+            }
+        }
     }
 
     fn has_settled(&self) -> bool {
@@ -434,10 +478,11 @@ impl World {
         }
         match self.phase {
             Phase::Recovering => {
-                self.phase = Phase::Quiet;
+                self.phase = Phase::Resting;
                 self.tell(&Event::Note("recovered".to_owned()));
-                self.send_markers();
-                self.after(QUIET_LIMIT, Job::Deadline("quiet"));
+                // readers that look for their positions again are through by then
+                let rest = if self.lost_records { Duration::from_secs(90) } else { Duration::from_secs(1) };
+                self.after(rest, Job::Quiet);
             }
             Phase::Quiet => {
                 match self.contents() {
@@ -446,7 +491,7 @@ impl World {
                 }
                 self.phase = Phase::Over;
             }
-            Phase::Active | Phase::Over => {}
+            Phase::Active | Phase::Resting | Phase::Over => {}
         }
     }
 
@@ -454,7 +499,7 @@ impl World {
         let still = match self.phase {
             Phase::Recovering => phase == "recovering",
             Phase::Quiet => phase == "quiet",
-            Phase::Active | Phase::Over => false,
+            Phase::Active | Phase::Resting | Phase::Over => false,
         };
         if !still {
             return;
