@@ -2,7 +2,7 @@
 //!
 //! Each exported function checks its pointers, calls safe Rust, and converts the answer; all pass [`boundary::guard`]. Where things are:
 //! - [`handle`]: `rd_kafka_t`, polling, flushing, versions
-//! - [`conf`]: configurations
+//! - `conf`: configurations
 //! - [`producer`]: producing and delivery reports
 //! - [`consumer`]: assigning, polling, queues
 //! - [`message`]: message objects, made and freed by the batch
