@@ -195,6 +195,7 @@ impl Links {
     }
 
     /// Sends a request over a connection that is ready.
+    #[expect(clippy::too_many_arguments, reason = "a struct for them would be taken apart again at once")]
     fn send(
         &mut self,
         now: Now,

@@ -70,10 +70,7 @@ impl SaslExchange {
                     return Err(Error::new(ErrorKind::Authentication, "the broker offers no SASL on this listener")
                         .hinting("check security.protocol: this port may be one without SASL"));
                 }
-                let request = SaslHandshakeRequest {
-                    mechanism: self.client.mechanism().into(),
-                    ..SaslHandshakeRequest::default()
-                };
+                let request = SaslHandshakeRequest { mechanism: self.client.mechanism().into() };
                 Ok(SaslStep::Send(messages::encode_request(correlation_id, Some(client_id), 1, &request)?))
             }
             (Stage::Handshake, Some(frame)) => {

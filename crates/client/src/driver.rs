@@ -180,6 +180,9 @@ impl Drop for ConnectionHandle {
     }
 }
 
+/// Who waits for the answer to a call: its version and frame.
+pub(crate) type Caller = oneshot::Sender<Result<(i16, Bytes), Error>>;
+
 /// The driver of one client.
 pub(crate) struct Driver {
     pub(crate) core: ClientCore<Tag>,
@@ -187,7 +190,7 @@ pub(crate) struct Driver {
     options: ConnectOptions,
     max_frame: usize,
     connections: BTreeMap<ConnectionId, ConnectionHandle>,
-    pub(crate) calls: BTreeMap<CallId, oneshot::Sender<Result<(i16, Bytes), Error>>>,
+    pub(crate) calls: BTreeMap<CallId, Caller>,
     pub(crate) producers: BTreeMap<ProducerKey, Arc<ProducerShared>>,
     pub(crate) readers: BTreeMap<ReaderKey, Arc<ReaderShared>>,
 }

@@ -52,8 +52,8 @@ pub use felice_protocol as protocol;
 pub use felice_protocol::compression::Compression;
 pub use felice_protocol::error_code::ErrorCode;
 pub use producer::{
-    BatchReport, Delivery, FinishedBatch, FinishedRecord, FlushError, NewRecord, Pending, ProduceError, Producer,
-    ProducerBuilder, ProducerSink, RecordBytes, RecordTag, TryEnqueueError,
+    BatchReport, Delivery, FinishedBatch, FinishedRecord, FlushError, NewHeader, NewRecord, Pending, ProduceError,
+    Producer, ProducerBuilder, ProducerSink, RecordBytes, RecordTag, TryEnqueueError,
 };
 pub use reader::{FetchedBatch, Reader, ReaderBuilder, Seek};
 pub use record::{BatchHold, BorrowedRecord, Record};

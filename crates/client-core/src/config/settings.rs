@@ -501,7 +501,7 @@ fn strip_protocol(address: &str) -> &str {
 
 fn has_port(address: &str) -> bool {
     let behind_host = address.rsplit(']').next().unwrap_or(address);
-    behind_host.contains(':') && !(address.matches(':').count() > 1 && !address.starts_with('['))
+    behind_host.contains(':') && (address.starts_with('[') || address.matches(':').count() == 1)
 }
 
 /// The value of `key="value"` in a login module's options.

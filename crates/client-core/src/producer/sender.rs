@@ -731,7 +731,7 @@ impl<T> Sender<T> {
                 return;
             }
             p.oldest = source.oldest(id);
-            if failure.is_none() && !p.oldest.is_some_and(|at| at + timeout <= now.instant()) {
+            if failure.is_none() && p.oldest.is_none_or(|at| at + timeout > now.instant()) {
                 return;
             }
             let Available::Batch(ready) = source.take(now, id, true) else {

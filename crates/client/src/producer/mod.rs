@@ -6,8 +6,8 @@
 //! - [`memory`]: the bounded buffer
 //! - [`topic`]: a topic's partitions, and its records from before its partitions are known
 //! - [`shared`]: what the application's threads and the driver share: appending, finishing, flushing
-//! - [`builder`]: [`ProducerBuilder`]
-//! - [`sink`]: [`ProducerSink`]
+//! - `builder`: how a producer is configured
+//! - `sink`: a producer as the end of a stream
 
 mod builder;
 mod completion;
@@ -22,7 +22,7 @@ pub use builder::ProducerBuilder;
 pub(crate) use completion::BatchCompletion;
 pub use completion::{BatchReport, Delivery, FlushError, Pending, ProduceError, TryEnqueueError};
 pub use finished::{FinishedBatch, FinishedRecord, RecordTag};
-pub use record::{NewRecord, RecordBytes};
+pub use record::{NewHeader, NewRecord, RecordBytes};
 pub(crate) use shared::ProducerShared;
 pub use sink::ProducerSink;
 

@@ -42,6 +42,9 @@ impl From<bytes::Bytes> for RecordBytes<'_> {
     }
 }
 
+/// A header of a record to be written: its name, and its value, which may be null.
+pub type NewHeader<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+
 /// A record to be written: borrows what it is made of, and owns it only where it has to wait or is given back.
 ///
 /// ```
@@ -61,7 +64,7 @@ pub struct NewRecord<'a> {
     /// The value; `None` is a tombstone.
     pub value: Option<Cow<'a, [u8]>>,
     /// The headers; a name may come twice.
-    pub headers: Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>,
+    pub headers: Vec<NewHeader<'a>>,
     /// Milliseconds since 1970; `None` takes the time of the call.
     pub timestamp: Option<i64>,
 }
