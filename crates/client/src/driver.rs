@@ -15,7 +15,7 @@ use felice_client_core::error::{Error, ErrorKind};
 use felice_client_core::producer::sender::PartitionId;
 use felice_net::{ConnectError, ConnectErrorKind, ConnectOptions, FrameError, FrameReader, FrameWriter, Stream};
 use felice_protocol::primitives::Frame;
-use felice_protocol::time::Now;
+use felice_protocol::time::{Instant, Now};
 use futures::task::AtomicWaker;
 use tokio::sync::{Notify, oneshot};
 
@@ -217,6 +217,7 @@ impl Driver {
     /// Runs until the client is gone.
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
+        let mut due: Option<Instant> = None;
         loop {
             shared.woken.store(false, Ordering::SeqCst);
             let mut inbox = std::mem::take(&mut *shared.inbox());
@@ -235,20 +236,19 @@ impl Driver {
             if inbox.stop {
                 return;
             }
-            let mut deadline = self.core.poll_timeout(now);
-            if deadline.is_some_and(|at| at <= now.instant()) {
+            // What was due at the end of the last round is remembered: once it has passed, the core does not name it again.
+            let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now.instant());
+            if passed(due) || passed(self.core.poll_timeout(now)) {
                 self.core.handle_timeout(now);
             }
             for producer in self.producers.values() {
-                if let Some(at) = producer.expire_waiting(now) {
-                    deadline = Some(deadline.map_or(at, |deadline| deadline.min(at)));
-                }
+                producer.expire_waiting(now);
             }
             self.drain(now);
             let waiting = self.producers.values().filter_map(|p| p.waiting_deadline()).min();
-            let deadline = [self.core.poll_timeout(now), waiting].into_iter().flatten().min();
+            due = [self.core.poll_timeout(now), waiting].into_iter().flatten().min();
             // A deadline that has passed and is still there would otherwise make this loop spin.
-            let pause = deadline.map_or(Duration::from_secs(3600), clock::until).max(Duration::from_micros(200));
+            let pause = due.map_or(Duration::from_secs(3600), clock::until).max(Duration::from_micros(200));
             let notified = pin!(shared.notify.notified());
             if !shared.woken.load(Ordering::SeqCst) {
                 // Only the wait is wanted of the two.
