@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use felice_log::{Disk, Flush};
 use felice_protocol::compression::Decompressor;
+use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{ApiKey, decode_request_header};
 use felice_protocol::primitives::{ByteStr, Decoder, Frame, Uuid};
 use felice_protocol::time::{Instant, Now};
@@ -14,9 +16,9 @@ use felice_protocol::time::{Instant, Now};
 use crate::api::fetch::DelayedFetch;
 use crate::api::produce::DelayedProduce;
 use crate::api::{self, Refusal, Reply, RequestContext};
-use crate::config::{BrokerConfig, FlushPolicy};
+use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
 use crate::connection::{Connection, ConnectionId};
-use crate::controller::{Controller, NewTopic, TopicError};
+use crate::controller::{ConfigChanges, Controller, NewTopic, TopicError};
 use crate::error::StartError;
 use crate::fetch_session::FetchSessions;
 use crate::flush::Flusher;
@@ -230,9 +232,40 @@ impl BrokerCore {
                 // A topic that cannot be opened is not to stay half made.
                 let message = error.to_string();
                 let _ = self.controller.remove_topic(now, id);
-                Err(TopicError { code: felice_protocol::error_code::ErrorCode::KAFKA_STORAGE_ERROR, message })
+                Err(TopicError { code: ErrorCode::KAFKA_STORAGE_ERROR, message })
             }
         }
+    }
+
+    /// Gives a topic more partitions. Their logs come first: a topic is not to have partitions that cannot be opened.
+    pub(crate) fn add_partitions(&mut self, now: Now, id: Uuid, new: Range<i32>) -> Result<(), TopicError> {
+        let Some(topic) = self.topics.get_mut(&id) else {
+            return Ok(());
+        };
+        let opened = data_dir::open_new_partitions(&self.config, &self.disk, topic, new.clone(), now)
+            .map_err(|error| TopicError { code: ErrorCode::KAFKA_STORAGE_ERROR, message: error.to_string() });
+        match opened.and_then(|opened| self.controller.add_partitions(now, id, new.clone()).map(|()| opened)) {
+            Ok(opened) => {
+                topic.partitions.extend(opened);
+                Ok(())
+            }
+            Err(error) => {
+                data_dir::remove_new_partitions(&self.config, &*self.disk, &topic.name, new);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sets and takes back properties of a topic; its logs follow them at once.
+    pub(crate) fn alter_topic_configs(&mut self, now: Now, id: Uuid, changes: ConfigChanges) -> Result<(), TopicError> {
+        let configs = self.controller.alter_configs(now, &id, changes)?;
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic.config = TopicConfig::new(&self.config, configs);
+            for partition in &mut topic.partitions {
+                partition.set_log_config(topic.config.log.clone());
+            }
+        }
+        Ok(())
     }
 
     /// Removes a topic: from the metadata, then its waiting requests, then its files.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,18 +104,19 @@ fn sweep(disk: &Arc<dyn Disk>, dir: &Path, controller: &Controller, notes: &mut 
             disk.remove_dir_all(&path).map_err(at("remove", &path))?;
             continue;
         }
-        let Some((topic, _)) = layout::parse_partition_dir(&name).filter(|(topic, _)| *topic != "__cluster_metadata")
+        let Some((topic, index)) =
+            layout::parse_partition_dir(&name).filter(|(topic, _)| *topic != "__cluster_metadata")
         else {
             continue;
         };
         let id = layout::read_partition_metadata(&**disk, &path).ok().flatten();
         match id {
-            Some(id) if controller.topic(&id).is_some_and(|image| &*image.name == topic) => {}
+            Some(id) if controller.topic(&id).is_some_and(|image| image.is_partition(topic, index)) => {}
             Some(id) if controller.was_removed(&id) => {
                 disk.remove_dir_all(&path).map_err(at("remove", &path))?;
             }
             // Made, but its topic's name not yet written in it, when the broker crashed.
-            None if controller.topics().any(|(_, image)| &*image.name == topic) => {}
+            None if controller.topics().any(|(_, image)| image.is_partition(topic, index)) => {}
             _ => {
                 let mut number = 0;
                 let aside = loop {
@@ -145,31 +147,76 @@ pub(crate) fn open_topic(
     let topic_config = TopicConfig::new(config, image.configs.clone());
     let mut partitions = Vec::new();
     let mut notes = Vec::new();
+    let home = Home { config, disk, topic: (id, &image.name), checkpoints, clean_shutdown };
     for (index, partition) in &image.partitions {
-        let dir = layout::partition_dir(&config.data_dir, &image.name, *index);
-        let key = (image.name.to_string(), *index);
-        let is_new = !disk.exists(&dir.join("partition.metadata"));
-        let hint = RecoveryHint {
-            recovery_point: checkpoints.recovery_point.get(&key).copied().unwrap_or(0),
-            log_start_offset: checkpoints.log_start_offset.get(&key).copied().unwrap_or(0),
-            clean_shutdown,
-        };
-        let mut log = Log::open(Arc::clone(disk), dir.clone(), topic_config.log.clone(), hint, now)
-            .map_err(|source| StartError::Log { path: dir.clone(), source })?;
-        if is_new {
-            layout::write_partition_metadata(&**disk, &dir, id).map_err(at("write", &dir))?;
-        }
-        if log.latest_epoch().is_none_or(|epoch| epoch < partition.leader_epoch) {
-            let end = log.log_end_offset();
-            log.assign_epoch_start_offset(partition.leader_epoch, end)
-                .map_err(|source| StartError::Log { path: dir.clone(), source })?;
-        }
-        if let Some(reason) = log.offline() {
+        let partition = home.open_partition(&topic_config, *index, partition.leader_epoch, now)?;
+        if let Some(reason) = partition.offline() {
             notes.push(format!("{}-{index} is offline: {reason}", image.name));
         }
-        partitions.push(Partition::new(*index, log, partition.leader_epoch, config.flush_policy()));
+        partitions.push(partition);
     }
     Ok((Topic { id, name: image.name.clone(), config: topic_config, partitions }, notes))
+}
+
+/// Where a topic's logs are, and what is known of how they were left.
+#[derive(Clone, Copy)]
+struct Home<'a> {
+    config: &'a BrokerConfig,
+    disk: &'a Arc<dyn Disk>,
+    topic: (Uuid, &'a str),
+    checkpoints: &'a Checkpoints,
+    clean_shutdown: bool,
+}
+
+impl Home<'_> {
+    fn open_partition(
+        &self,
+        topic_config: &TopicConfig,
+        index: i32,
+        leader_epoch: i32,
+        now: Now,
+    ) -> Result<Partition, StartError> {
+        let (id, name) = self.topic;
+        let dir = layout::partition_dir(&self.config.data_dir, name, index);
+        let key = (name.to_owned(), index);
+        let is_new = !self.disk.exists(&dir.join("partition.metadata"));
+        let hint = RecoveryHint {
+            recovery_point: self.checkpoints.recovery_point.get(&key).copied().unwrap_or(0),
+            log_start_offset: self.checkpoints.log_start_offset.get(&key).copied().unwrap_or(0),
+            clean_shutdown: self.clean_shutdown,
+        };
+        let failed = |source| StartError::Log { path: dir.clone(), source };
+        let mut log =
+            Log::open(Arc::clone(self.disk), dir.clone(), topic_config.log.clone(), hint, now).map_err(failed)?;
+        if is_new {
+            layout::write_partition_metadata(&**self.disk, &dir, id).map_err(at("write", &dir))?;
+        }
+        if log.latest_epoch().is_none_or(|epoch| epoch < leader_epoch) {
+            let end = log.log_end_offset();
+            log.assign_epoch_start_offset(leader_epoch, end).map_err(failed)?;
+        }
+        Ok(Partition::new(index, log, leader_epoch, self.config.flush_policy()))
+    }
+}
+
+/// Opens the logs of partitions that a topic is to get.
+pub(crate) fn open_new_partitions(
+    config: &BrokerConfig,
+    disk: &Arc<dyn Disk>,
+    topic: &Topic,
+    new: Range<i32>,
+    now: Now,
+) -> Result<Vec<Partition>, StartError> {
+    let checkpoints = Checkpoints::default();
+    let home = Home { config, disk, topic: (topic.id, &topic.name), checkpoints: &checkpoints, clean_shutdown: true };
+    new.map(|index| home.open_partition(&topic.config, index, 0, now)).collect()
+}
+
+/// Removes what [`open_new_partitions`] made. What fails is put aside at the next start.
+pub(crate) fn remove_new_partitions(config: &BrokerConfig, disk: &dyn Disk, topic: &str, new: Range<i32>) {
+    for index in new {
+        let _ = disk.remove_dir_all(&layout::partition_dir(&config.data_dir, topic, index));
+    }
 }
 
 /// Renames a topic's directories, so that they are gone at once for whoever looks, then removes them. What fails is done at the next start.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use felice_log::{AppendError, AppendInfo, AppendOrigin, Bug, Flush, Log, LogError, TimestampOffset};
+use felice_log::{AppendError, AppendInfo, AppendOrigin, Bug, Flush, Log, LogConfig, LogError, TimestampOffset};
 use felice_protocol::compression::Decompressor;
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::records::{RecordBatch, RecordBatchError, TimestampType};
@@ -55,6 +55,11 @@ impl Partition {
 
     pub(crate) fn recovery_point(&self) -> i64 {
         self.log.recovery_point()
+    }
+
+    /// Why nothing can be read or written, where that is so.
+    pub(crate) fn offline(&self) -> Option<&str> {
+        self.log.offline()
     }
 
     pub(crate) fn is_offline(&self) -> bool {
@@ -180,6 +185,21 @@ impl Partition {
     /// Makes all durable, now.
     pub(crate) fn flush(&mut self) -> Result<(), LogError> {
         self.log.flush()
+    }
+
+    /// Forgets what is in front of an offset; -1 means all that is visible. Gives the offset that the log then starts at.
+    pub(crate) fn delete_records_before(&mut self, offset: i64) -> Result<i64, ErrorCode> {
+        let offset = if offset == -1 { self.high_watermark } else { offset };
+        if !(0..=self.high_watermark).contains(&offset) {
+            return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+        }
+        self.log.advance_log_start_offset(offset).map_err(|error| error.error_code())?;
+        Ok(self.log.log_start_offset())
+    }
+
+    /// Follows other properties from now on.
+    pub(crate) fn set_log_config(&mut self, config: LogConfig) {
+        self.log.set_config(config);
     }
 
     pub(crate) fn delete_old_segments(&mut self, now: Now) -> Result<usize, LogError> {

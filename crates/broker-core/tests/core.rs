@@ -1,6 +1,7 @@
 //! What a client sees of the core: topics, produce, fetch, offsets, restarts.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[expect(dead_code, reason = "each test binary uses a part")]
 mod support;
 
 use bytes::Bytes;

@@ -184,6 +184,46 @@ fn match_api(world: &mut World, key: ApiKey, version: i16, id: Uuid) {
                 ask(world, version, &request);
             }
         }
+        ApiKey::ALTER_CONFIGS => {
+            use alter_configs::request::{AlterConfigsResource, AlterableConfig};
+            for (resource_type, name) in [(2, "t"), (2, "nowhere"), (2, ""), (4, "1"), (8, "1")] {
+                let config =
+                    AlterableConfig { name: "retention.ms".into(), value: Some("1000".into()), ..Default::default() };
+                let resource = AlterConfigsResource {
+                    resource_type,
+                    resource_name: name.into(),
+                    configs: vec![config],
+                    ..Default::default()
+                };
+                ask(world, version, &AlterConfigsRequest { resources: vec![resource], ..Default::default() });
+            }
+        }
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            for (resource_type, name) in [(2, "t"), (2, "nowhere"), (2, ""), (4, "1"), (8, "1")] {
+                for operation in 0..5 {
+                    let request = incremental(resource_type, name, &[("cleanup.policy", operation, Some("delete"))]);
+                    ask(world, version, &request);
+                }
+            }
+        }
+        ApiKey::CREATE_PARTITIONS => {
+            use create_partitions::request::{CreatePartitionsAssignment, CreatePartitionsTopic};
+            for name in names() {
+                let assignment = CreatePartitionsAssignment { broker_ids: vec![1], ..Default::default() };
+                for assignments in [None, Some(vec![assignment])] {
+                    let topic =
+                        CreatePartitionsTopic { name: name.into(), count: 2, assignments, ..Default::default() };
+                    ask(world, version, &CreatePartitionsRequest { topics: vec![topic], ..Default::default() });
+                }
+            }
+        }
+        ApiKey::DELETE_RECORDS => {
+            for name in names() {
+                for offset in [-1, 0, i64::MAX] {
+                    ask(world, version, &delete_records(name, offset));
+                }
+            }
+        }
         ApiKey::DESCRIBE_CLUSTER => {
             ask(world, version, &DescribeClusterRequest::default());
             if version >= 1 {

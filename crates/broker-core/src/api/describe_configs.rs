@@ -13,8 +13,8 @@ use felice_protocol::primitives::ByteStr;
 use crate::broker::BrokerCore;
 use crate::config::{Kind, Property, broker_properties, broker_synonyms, broker_value, default_of, topic_properties};
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
 
 const DYNAMIC_TOPIC: i8 = 1;
 const STATIC_BROKER: i8 = 4;

@@ -2,8 +2,11 @@
 //!
 //! To add an API: its file, a row in [`OFFERED`], an arm in [`dispatch`].
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -43,9 +46,13 @@ pub(crate) const OFFERED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::API_VERSIONS, 0, 4),
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),
+    (ApiKey::DELETE_RECORDS, 0, 2),
     (ApiKey::INIT_PRODUCER_ID, 0, 5),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4),
     (ApiKey::DESCRIBE_CONFIGS, 1, 4),
+    (ApiKey::ALTER_CONFIGS, 0, 2),
+    (ApiKey::CREATE_PARTITIONS, 0, 3),
+    (ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1),
     (ApiKey::DESCRIBE_CLUSTER, 0, 2),
 ];
 
@@ -116,9 +123,15 @@ pub(crate) fn dispatch(
         ApiKey::API_VERSIONS => answer(c, body, |request| api_versions::handle(core, c, &request)),
         ApiKey::CREATE_TOPICS => answer(c, body, |request| create_topics::handle(core, now, c, request)),
         ApiKey::DELETE_TOPICS => answer(c, body, |request| delete_topics::handle(core, now, c, request)),
+        ApiKey::DELETE_RECORDS => answer(c, body, |request| delete_records::handle(core, request)),
         ApiKey::INIT_PRODUCER_ID => answer(c, body, |request| init_producer_id::handle(core, now, &request)),
         ApiKey::OFFSET_FOR_LEADER_EPOCH => answer(c, body, |request| offset_for_leader_epoch::handle(core, request)),
         ApiKey::DESCRIBE_CONFIGS => answer(c, body, |request| describe_configs::handle(core, request)),
+        ApiKey::ALTER_CONFIGS => answer(c, body, |request| alter_configs::handle(core, now, request)),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => {
+            answer(c, body, |request| alter_configs::handle_incremental(core, now, request))
+        }
+        ApiKey::CREATE_PARTITIONS => answer(c, body, |request| create_partitions::handle(core, now, request)),
         ApiKey::DESCRIBE_CLUSTER => answer(c, body, |request| describe_cluster::handle(core, &request)),
         other => Err(Refusal(format!("{other} is not supported"))),
     }

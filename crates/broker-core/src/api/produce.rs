@@ -68,8 +68,7 @@ pub(super) fn handle(
     let mut advanced = Vec::new();
     let mut first_error = None;
     let bugs = core.config.bugs;
-    let is_durable_at_once =
-        core.limits.flush_policy == FlushPolicy::None || bugs.has(Bug::AcknowledgedBeforeSync);
+    let is_durable_at_once = core.limits.flush_policy == FlushPolicy::None || bugs.has(Bug::AcknowledgedBeforeSync);
     for topic in request.topic_data {
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         let by_id = context.version >= 13;

@@ -9,6 +9,7 @@ mod metadata_log;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,6 +35,9 @@ const TOPIC_RESOURCE: i8 = 2;
 /// More partitions than a request should be able to ask for at once.
 const MAX_PARTITIONS_A_TOPIC: i32 = 100_000;
 
+/// A property and what it is to be; `None` takes it back.
+pub(crate) type ConfigChanges = BTreeMap<String, Option<String>>;
+
 /// A topic that is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct NewTopic {
@@ -48,6 +52,13 @@ pub(crate) struct TopicImage {
     pub(crate) name: ByteStr,
     pub(crate) partitions: BTreeMap<i32, PartitionImage>,
     pub(crate) configs: BTreeMap<String, String>,
+}
+
+impl TopicImage {
+    /// Whether this is the name of the topic and the number of one of its partitions.
+    pub(crate) fn is_partition(&self, topic: &str, index: i32) -> bool {
+        &*self.name == topic && self.partitions.contains_key(&index)
+    }
 }
 
 /// A partition as the metadata log has it.
@@ -236,21 +247,87 @@ impl Controller {
                 ..Default::default()
             })
         }));
-        records.extend((0..new.partitions).map(|partition_id| {
-            MetadataRecord::Partition(PartitionRecord {
-                partition_id,
-                topic_id,
-                replicas: vec![self.node_id],
-                isr: vec![self.node_id],
-                leader: self.node_id,
-                leader_epoch: 0,
-                partition_epoch: 0,
-                directories: vec![Uuid::ZERO],
-                ..Default::default()
-            })
-        }));
+        records.extend((0..new.partitions).map(|partition_id| self.partition(topic_id, partition_id)));
         self.commit(now, records).map_err(|error| storage(&error))?;
         Ok(topic_id)
+    }
+
+    fn partition(&self, topic_id: Uuid, partition_id: i32) -> MetadataRecord {
+        MetadataRecord::Partition(PartitionRecord {
+            partition_id,
+            topic_id,
+            replicas: vec![self.node_id],
+            isr: vec![self.node_id],
+            leader: self.node_id,
+            leader_epoch: 0,
+            partition_epoch: 0,
+            directories: vec![Uuid::ZERO],
+            ..Default::default()
+        })
+    }
+
+    /// Checks whether a topic can have this many partitions, and gives the numbers of those that it would get.
+    pub(crate) fn check_growth(&self, topic_id: &Uuid, count: i32) -> Result<Range<i32>, TopicError> {
+        let invalid = |message| Err(TopicError::new(ErrorCode::INVALID_PARTITIONS, message));
+        let Some(topic) = self.topics.get(topic_id) else {
+            return Err(TopicError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "There is no such topic."));
+        };
+        match i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX) {
+            now if now == count => invalid(format!("Topic '{}' already has {count} partition(s).", topic.name)),
+            now if now > count => {
+                invalid(format!("Topic '{}' has {now} partition(s); {count} would not be an increase.", topic.name))
+            }
+            _ if count > MAX_PARTITIONS_A_TOPIC => {
+                invalid(format!("Number of partitions must be at most {MAX_PARTITIONS_A_TOPIC}, not {count}."))
+            }
+            now => Ok(now..count),
+        }
+    }
+
+    /// Writes more partitions down; their logs are the caller's.
+    pub(crate) fn add_partitions(&mut self, now: Now, topic_id: Uuid, new: Range<i32>) -> Result<(), TopicError> {
+        let records = new.map(|partition_id| self.partition(topic_id, partition_id)).collect();
+        self.commit(now, records).map_err(|error| storage(&error))
+    }
+
+    /// Checks the values that are to be set on a topic.
+    pub(crate) fn check_configs(changes: &ConfigChanges) -> Result<(), TopicError> {
+        for (name, value) in changes {
+            if let Some(value) = value {
+                check_topic_property(name, value)
+                    .map_err(|error| TopicError::new(ErrorCode::INVALID_CONFIG, error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets and removes properties of a topic; what is so already is not written again. Gives all that are set then.
+    pub(crate) fn alter_configs(
+        &mut self,
+        now: Now,
+        topic_id: &Uuid,
+        changes: ConfigChanges,
+    ) -> Result<BTreeMap<String, String>, TopicError> {
+        Self::check_configs(&changes)?;
+        let Some(topic) = self.topics.get(topic_id) else {
+            return Err(TopicError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "There is no such topic."));
+        };
+        let mut records = Vec::new();
+        for (name, value) in changes {
+            if topic.configs.get(&name) != value.as_ref() {
+                records.push(MetadataRecord::Config(ConfigRecord {
+                    resource_type: TOPIC_RESOURCE,
+                    resource_name: topic.name.clone(),
+                    name: name.into(),
+                    value: value.map(Into::into),
+                    ..Default::default()
+                }));
+            }
+        }
+        if !records.is_empty() {
+            self.commit(now, records).map_err(|error| storage(&error))?;
+        }
+        Ok(self.topics.get(topic_id).map(|topic| topic.configs.clone()).unwrap_or_default())
     }
 
     pub(crate) fn remove_topic(&mut self, now: Now, topic_id: Uuid) -> Result<(), TopicError> {

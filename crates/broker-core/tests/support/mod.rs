@@ -10,8 +10,9 @@ use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::fetch::request::{FetchPartition, FetchTopic};
 use felice_protocol::messages::produce::request::{PartitionProduceData, TopicProduceData};
 use felice_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, FetchResponse, MetadataRequest, ProduceRequest, ProduceResponse, Request,
-    create_topics, decode_response, encode_request, metadata, produce,
+    CreateTopicsRequest, DeleteRecordsRequest, FetchRequest, FetchResponse, IncrementalAlterConfigsRequest,
+    MetadataRequest, ProduceRequest, ProduceResponse, Request, create_topics, decode_response, delete_records,
+    encode_request, incremental_alter_configs, metadata, produce,
 };
 use felice_protocol::records::{Producer, RecordBatchBuilder};
 use felice_protocol::time::Now;
@@ -185,6 +186,36 @@ pub(crate) fn fetch_request(topic: &str, offset: i64, max_wait_ms: i32, min_byte
         }],
         ..Default::default()
     }
+}
+
+/// Deletes what is in front of an offset in partition 0.
+pub(crate) fn delete_records(topic: &str, offset: i64) -> DeleteRecordsRequest {
+    use delete_records::request::{DeleteRecordsPartition, DeleteRecordsTopic};
+    let partitions = vec![DeleteRecordsPartition { offset, ..Default::default() }];
+    let topics = vec![DeleteRecordsTopic { name: topic.into(), partitions, ..Default::default() }];
+    DeleteRecordsRequest { topics, timeout_ms: 1000, ..Default::default() }
+}
+
+/// Changes properties: name, operation (0 set, 1 delete, 2 append, 3 subtract), value.
+pub(crate) fn incremental(
+    resource_type: i8,
+    name: &str,
+    changes: &[(&str, i8, Option<&str>)],
+) -> IncrementalAlterConfigsRequest {
+    use incremental_alter_configs::request::{AlterConfigsResource, AlterableConfig};
+    let configs = changes.iter().map(|(name, config_operation, value)| AlterableConfig {
+        name: (*name).into(),
+        config_operation: *config_operation,
+        value: value.map(Into::into),
+        ..Default::default()
+    });
+    let resource = AlterConfigsResource {
+        resource_type,
+        resource_name: name.into(),
+        configs: configs.collect(),
+        ..Default::default()
+    };
+    IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() }
 }
 
 pub(crate) fn batch(values: &[&str]) -> Bytes {
