@@ -17,6 +17,11 @@ use felice_protocol::primitives::{ByteStr, Uuid};
 use crate::client::Client;
 use crate::clock;
 
+/// How long a topic may take to have its leaders.
+const WAIT_FOR_LEADERS: Duration = Duration::from_secs(5);
+/// How long a topic that no broker knows may have been created just now by somebody else.
+const WAIT_FOR_UNKNOWN: Duration = Duration::from_millis(350);
+
 /// Administrative calls of a client.
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -200,7 +205,14 @@ impl Admin {
     /// # Errors
     /// [`ErrorKind::UnknownTopic`] where it does not exist.
     pub async fn topic(&self, name: &str) -> Result<TopicInfo, Error> {
-        let deadline = clock::instant() + Duration::from_secs(5);
+        self.await_topic(name, WAIT_FOR_UNKNOWN).await
+    }
+
+    /// A topic with its leaders, which may take [`WAIT_FOR_LEADERS`]; one that no broker knows is given up earlier.
+    async fn await_topic(&self, name: &str, wait_for_unknown: Duration) -> Result<TopicInfo, Error> {
+        let started = clock::instant();
+        let deadline = started + WAIT_FOR_LEADERS;
+        let give_up_unknown = started + wait_for_unknown;
         let mut pause = Duration::from_millis(20);
         loop {
             let response = self.metadata(Some(name)).await?;
@@ -210,8 +222,8 @@ impl Admin {
             let leaderless = topic.partitions.iter().any(|p| p.leader_id < 0) || topic.partitions.is_empty();
             match topic.error_code.ok() {
                 Ok(()) if !leaderless => return Ok(topic_info(topic)),
-                // Auto-creation answers so until the topic is there; a topic that does not exist, for good.
-                Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) if pause > Duration::from_millis(200) => {
+                // Brokers answer so until they have heard of the topic; of one that does not exist, for good.
+                Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) if clock::instant() + pause > give_up_unknown => {
                     return Err(Error::from_code(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None).on_topic(name));
                 }
                 Err(code) if !code.is_retriable() => return Err(Error::from_code(code, None).on_topic(name)),
@@ -226,7 +238,7 @@ impl Admin {
                 Ok(()) | Err(_) => {}
             }
             self.client.driver().timeout(pause, std::future::pending::<()>()).await;
-            pause *= 2;
+            pause = (pause * 2).min(Duration::from_millis(200));
         }
     }
 
@@ -402,7 +414,8 @@ impl CreateTopic {
         if self.dry_run {
             return Ok(TopicInfo { name: topic.name, id: topic.topic_id, is_internal: false, partitions: Vec::new() });
         }
-        self.admin.topic(&self.name).await
+        // The controller has it, so that sooner or later the brokers do.
+        self.admin.await_topic(&self.name, WAIT_FOR_LEADERS).await
     }
 }
 
