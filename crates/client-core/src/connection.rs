@@ -145,16 +145,16 @@ impl<K> Connection<K> {
             State::Ready => {
                 let mut d = Decoder::new(frame.clone());
                 let correlation_id = d.i32()?;
-                match self.waiting.pop_front() {
-                    Some(waiting) if waiting.correlation_id == correlation_id => Ok(Received::Answer(waiting, frame)),
-                    Some(waiting) => Err(Error::new(
-                        ErrorKind::Decode,
-                        format!("answer {correlation_id} came where {} was due", waiting.correlation_id),
-                    )),
-                    None => Err(Error::new(
-                        ErrorKind::Decode,
-                        format!("answer {correlation_id} came that nobody asked for"),
-                    )),
+                // What is due stays in the queue unless this is its answer: it fails with the rest when the connection closes.
+                match self.waiting.pop_front_if(|waiting| waiting.correlation_id == correlation_id) {
+                    Some(waiting) => Ok(Received::Answer(waiting, frame)),
+                    None => {
+                        let what = match self.waiting.front() {
+                            Some(due) => format!("where {} was due", due.correlation_id),
+                            None => "that nobody asked for".to_owned(),
+                        };
+                        Err(Error::new(ErrorKind::Decode, format!("answer {correlation_id} came {what}")))
+                    }
                 }
             }
         }
