@@ -118,7 +118,6 @@ impl TopicConfig {
             },
             producer_id_expiration: broker.producer_id_expiration(),
             bugs: broker.bugs,
-            ..LogConfig::default()
         };
         Self {
             max_message_bytes: usize::try_from(number("max.message.bytes", 1_048_588)).unwrap_or(0),
