@@ -117,7 +117,8 @@ impl BrokerHost {
         self.incarnation += 1;
         let seed = self.rng.next();
         let opened = BrokerCore::open(self.config.clone(), Arc::new(self.disk.clone()), seed, now);
-        let took = Duration::from_nanos(self.disk.take_busy_nanos()) + Duration::from_micros(self.rng.between(500, 5000));
+        let took =
+            Duration::from_nanos(self.disk.take_busy_nanos()) + Duration::from_micros(self.rng.between(500, 5000));
         if self.disk.is_stopped() {
             return Err("died while starting".to_owned());
         }
@@ -196,7 +197,8 @@ impl BrokerHost {
         if self.disk.is_stopped() {
             return None;
         }
-        let took = Duration::from_nanos(self.disk.take_busy_nanos()) + Duration::from_nanos(self.rng.between(1000, 30_000));
+        let took =
+            Duration::from_nanos(self.disk.take_busy_nanos()) + Duration::from_nanos(self.rng.between(1000, 30_000));
         self.busy_until = now.instant() + took;
         Some(self.drain(now))
     }

@@ -34,21 +34,36 @@ const fn client(name: &'static str, bug: ClientBug, seed: u64, what: &'static st
 
 /// All bugs.
 pub const ALL: &[Bug] = &[
-    client("sequence-reuse", ClientBug::SequenceReusedAfterDrop, 0, "a batch takes the sequence of one that was given up"),
-    client("retry-reorders", ClientBug::RetryReorders, 0, "of several batches to be sent again the last goes first"),
-    client("unknown-called-failed", ClientBug::UnknownCalledFailed, 0, "what may be in the log is reported as not written"),
-    client("unknown-renumbered", ClientBug::UnknownRenumbered, 0, "what may be in the log is numbered anew"),
-    client("stale-fetch", ClientBug::StaleFetchTaken, 0, "an answer from before a seek moves the position"),
-    broker("no-dedup-window", BrokerBug::NoDedupWindow, 0, "a repeated batch is written again"),
-    broker("ack-before-append", BrokerBug::AcknowledgedBeforeAppend, 0, "acknowledged although the disk refused"),
-    broker("ack-before-sync", BrokerBug::AcknowledgedBeforeSync, 0, "acknowledged before the sync that was promised"),
-    broker("index-off-by-one", BrokerBug::LookupOffByOne, 0, "a read begins at the next offset"),
-    broker("high-watermark-ahead", BrokerBug::HighWatermarkAhead, 0, "readers see what is not durable yet"),
+    client(
+        "sequence-reuse",
+        ClientBug::SequenceReusedAfterDrop,
+        77,
+        "a batch takes the sequence of one that was given up",
+    ),
+    client("retry-reorders", ClientBug::RetryReorders, 1, "of several batches to be sent again the last goes first"),
+    client(
+        "unknown-called-failed",
+        ClientBug::UnknownCalledFailed,
+        18,
+        "what may be in the log is reported as not written",
+    ),
+    client("unknown-renumbered", ClientBug::UnknownRenumbered, 18, "what may be in the log is numbered anew"),
+    client("stale-fetch", ClientBug::StaleFetchTaken, 1, "an answer from before a seek moves the position"),
+    broker("no-dedup-window", BrokerBug::NoDedupWindow, 1, "a repeated batch is written again"),
+    broker("ack-before-append", BrokerBug::AcknowledgedBeforeAppend, 1, "acknowledged although the disk refused"),
+    broker("ack-before-sync", BrokerBug::AcknowledgedBeforeSync, 24, "acknowledged before the sync that was promised"),
+    broker("index-off-by-one", BrokerBug::LookupOffByOne, 1, "a read begins at the next offset"),
+    broker("high-watermark-ahead", BrokerBug::HighWatermarkAhead, 2, "readers see what is not durable yet"),
     broker("lost-wake-up", BrokerBug::LostWakeUp, 0, "a waiting fetch sleeps on when records come"),
-    broker("torn-tail-believed", BrokerBug::TornTailBelieved, 0, "recovery looks at headers, not at checksums"),
-    broker("producer-state-forgotten", BrokerBug::ProducerStateForgotten, 0, "recovery does not replay the producers' batches"),
-    broker("directory-not-synced", BrokerBug::DirectoryNotSynced, 0, "a new segment is synced, its name is not"),
-    broker("duplicate-elsewhere", BrokerBug::DuplicateElsewhere, 0, "a repeated batch is answered with another offset"),
+    broker("torn-tail-believed", BrokerBug::TornTailBelieved, 15, "recovery looks at headers, not at checksums"),
+    broker(
+        "producer-state-forgotten",
+        BrokerBug::ProducerStateForgotten,
+        1,
+        "recovery does not replay the producers' batches",
+    ),
+    broker("directory-not-synced", BrokerBug::DirectoryNotSynced, 20, "a new segment is synced, its name is not"),
+    broker("duplicate-elsewhere", BrokerBug::DuplicateElsewhere, 1, "a repeated batch is answered with another offset"),
 ];
 
 /// The bug of this name.

@@ -238,8 +238,8 @@ impl ClientHost {
         let budget = Budget::new(64 * 1024, Waker::noop().clone());
         let metadata = core.metadata().clone();
         let mut fetcher = Fetcher::new(config, budget);
-        // not at the very end: it might find that only behind the markers that it must read
-        let start = if plan.starts_near_end { Position::BeforeEnd(500) } else { Position::Start };
+        // further back than any log here: where it finds the end late, it must not find itself behind the markers
+        let start = if plan.starts_from_end { Position::BeforeEnd(1 << 40) } else { Position::Start };
         let ids: BTreeMap<i32, FetchId> = (0..world.partitions)
             .map(|partition| (partition, fetcher.add_partition(&TOPIC.into(), partition, start, None, &metadata)))
             .collect();
@@ -461,11 +461,17 @@ impl ProducerApp {
             let limits = self.limits;
             let appended = self.source.with(|all| {
                 let accumulator = all.partitions.entry(id).or_insert_with(|| Accumulator::new(limits));
-                let appended = accumulator.append(|| now.instant(), &data, &Unlimited, Tag::default, |tag, index| {
-                    let mut records = tag.lock().unwrap_or_else(PoisonError::into_inner);
-                    records.push(waiting.record);
-                    usize::try_from(index).ok() == records.len().checked_sub(1)
-                });
+                let appended = accumulator.append(
+                    || now.instant(),
+                    &data,
+                    &Unlimited,
+                    Tag::default,
+                    |tag, index| {
+                        let mut records = tag.lock().unwrap_or_else(PoisonError::into_inner);
+                        records.push(waiting.record);
+                        usize::try_from(index).ok() == records.len().checked_sub(1)
+                    },
+                );
                 appended.map(|appended| {
                     all.closing.extend(appended.filled.map(|closing| (id, closing)));
                     (appended.value, appended.wake)

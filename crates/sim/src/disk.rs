@@ -91,7 +91,8 @@ impl NameChange {
             }
             Self::Remove(path) => names.retain(|name, _| !name.starts_with(path)),
             Self::Rename(from, to) => {
-                let moved: Vec<_> = names.iter().filter(|(name, _)| name.starts_with(from)).map(|(n, i)| (n.clone(), *i)).collect();
+                let moved: Vec<_> =
+                    names.iter().filter(|(name, _)| name.starts_with(from)).map(|(n, i)| (n.clone(), *i)).collect();
                 for (name, inode) in moved {
                     names.remove(&name);
                     names.insert(moved_path(&name, from, to), inode);

@@ -144,9 +144,13 @@ impl fmt::Display for Event {
                 write!(f, "acknowledged {record} at {partition}@{offset}")
             }
             Self::Acknowledged { record, partition, offset: None } => write!(f, "acknowledged {record} at {partition}"),
-            Self::Failed { record, persisted, error } => write!(f, "failed       {record} persisted {persisted:?}: {error}"),
+            Self::Failed { record, persisted, error } => {
+                write!(f, "failed       {record} persisted {persisted:?}: {error}")
+            }
             Self::Sought { reader, partition, offset } => write!(f, "sought       r{reader} {partition}@{offset:?}"),
-            Self::Read { reader, partition, offset, record } => write!(f, "read         r{reader} {partition}@{offset} {record}"),
+            Self::Read { reader, partition, offset, record } => {
+                write!(f, "read         r{reader} {partition}@{offset} {record}")
+            }
             Self::Started { after, contents, .. } => write!(f, "started      after {after:?}, {}", Ends(contents)),
             Self::Fault(text) => write!(f, "fault        {text}"),
             Self::Settled { contents } => write!(f, "settled      {}", Ends(contents)),

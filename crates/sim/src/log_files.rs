@@ -21,12 +21,16 @@ pub fn contents(disk: &SimDisk, data_dir: &Path, topic: &str, partitions: i32) -
     for partition in 0..partitions {
         let dir = data_dir.join(format!("{topic}-{partition}"));
         let records = contents.entry(partition).or_default();
-        let segments: Vec<PathBuf> =
-            disk.inspect_dir(&dir).into_iter().filter(|path| path.extension().is_some_and(|suffix| suffix == "log")).collect();
+        let segments: Vec<PathBuf> = disk
+            .inspect_dir(&dir)
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|suffix| suffix == "log"))
+            .collect();
         let mut next = None;
         for path in segments {
             let bytes = disk.inspect(&path).unwrap_or_default();
-            let place = path.file_name().map(|name| format!("{topic}-{partition}/{}", name.display())).unwrap_or_default();
+            let place =
+                path.file_name().map(|name| format!("{topic}-{partition}/{}", name.display())).unwrap_or_default();
             read_segment(&place, bytes.into(), &mut next, records)?;
         }
     }

@@ -126,8 +126,14 @@ impl Network {
         let link = Link(self.next);
         self.next += 1;
         let slow = if self.rng.chance(50) { self.rng.between(2, 20) } else { 1 };
-        let connection =
-            Connection { client, dead: [false; 2], closed: [false; 2], last_arrival: [Instant(0); 2], generation: [0; 2], slow };
+        let connection = Connection {
+            client,
+            dead: [false; 2],
+            closed: [false; 2],
+            last_arrival: [Instant(0); 2],
+            generation: [0; 2],
+            slow,
+        };
         self.connections.insert(link, connection);
         link
     }
@@ -175,7 +181,13 @@ impl Network {
         }
         let bandwidth = self.weather.bytes_per_second / connection.slow;
         let transfer = Duration::from_nanos(frame.len() as u64 * 1_000_000_000 / bandwidth.max(1));
-        Some(connection.put(now, link, from.other(), latency * u32::try_from(connection.slow).unwrap_or(1) + transfer, Arrival::Frame(frame)))
+        Some(connection.put(
+            now,
+            link,
+            from.other(),
+            latency * u32::try_from(connection.slow).unwrap_or(1) + transfer,
+            Arrival::Frame(frame),
+        ))
     }
 
     /// One side closes: it hears nothing more; the other gets what was sent before, and then the end.
@@ -262,8 +274,12 @@ mod tests {
     use super::*;
 
     fn network() -> Network {
-        let weather =
-            Weather { latency_min_micros: 50, latency_max_micros: 5000, late_per_mille: 100, bytes_per_second: 10_000_000 };
+        let weather = Weather {
+            latency_min_micros: 50,
+            latency_max_micros: 5000,
+            late_per_mille: 100,
+            bytes_per_second: 10_000_000,
+        };
         Network::new(weather, Rng::new(5))
     }
 

@@ -67,8 +67,8 @@ pub struct ReaderPlan {
     pub max_wait_millis: u64,
     /// `max.partition.fetch.bytes`.
     pub max_partition_bytes: u64,
-    /// `auto.offset.reset` is `earliest` for all; whether this reader starts some records before the end instead of at the start.
-    pub starts_near_end: bool,
+    /// `auto.offset.reset` is `earliest` for all; whether this reader counts its start back from the end.
+    pub starts_from_end: bool,
     /// How often it is sent elsewhere, in a thousand steps of a second.
     pub seek_per_mille: u64,
 }
@@ -119,7 +119,9 @@ impl Plan {
             segment_bytes,
             index_interval_bytes: rng.pick([64, 256, 1024, 4096]),
             request_timeout_millis: rng.pick([1000, 3000, 10_000]),
-            producers: (0..producers).map(|number| ProducerPlan::new(&mut rng, lite || number == 0, segment_bytes)).collect(),
+            producers: (0..producers)
+                .map(|number| ProducerPlan::new(&mut rng, lite || number == 0, segment_bytes))
+                .collect(),
             readers: (0..readers).map(|_| ReaderPlan::new(&mut rng, lite)).collect(),
             weather: Weather::draw(&mut rng),
             faults,
@@ -161,7 +163,7 @@ impl ReaderPlan {
             // the last marker of a partition may be less than what a reader asks for
             max_wait_millis: if min_bytes > 1 { 500 } else { rng.pick([100, 500, 20_000, 20_000]) },
             max_partition_bytes: rng.pick([200, 2000, 1 << 20]).max(min_bytes * 2),
-            starts_near_end: !lite && rng.chance(200),
+            starts_from_end: !lite && rng.chance(200),
             seek_per_mille: if lite { 0 } else { rng.pick([0, 100, 500]) },
         }
     }

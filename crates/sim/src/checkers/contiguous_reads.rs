@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn a_skipped_offset_is_found_unless_the_reader_was_sent_there() {
-        let read = |offset| Event::Read { reader: 0, partition: 0, offset, record: RecordId { producer: 0, number: 0 } };
+        let read =
+            |offset| Event::Read { reader: 0, partition: 0, offset, record: RecordId { producer: 0, number: 0 } };
         let mut checker = ContiguousReads::default();
         checker.observe(&read(3)).unwrap();
         checker.observe(&read(4)).unwrap();

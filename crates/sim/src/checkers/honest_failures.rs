@@ -18,7 +18,9 @@ impl HonestFailures {
         for (partition, records) in contents {
             for (offset, record) in records {
                 if let Some(error) = self.failed.get(record) {
-                    return Err(format!("{record} was reported as not written ({error}) and is at {partition}@{offset}"));
+                    return Err(format!(
+                        "{record} was reported as not written ({error}) and is at {partition}@{offset}"
+                    ));
                 }
             }
         }

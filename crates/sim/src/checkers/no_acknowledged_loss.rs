@@ -57,7 +57,9 @@ impl Checker for NoAcknowledgedLoss {
                     self.acknowledged.insert(*record, (*partition, *offset));
                 }
             }
-            Event::Started { keeps_all: true, contents, .. } | Event::Settled { contents } => return self.all_there(contents),
+            Event::Started { keeps_all: true, contents, .. } | Event::Settled { contents } => {
+                return self.all_there(contents);
+            }
             Event::Started { keeps_all: false, contents, .. } => {
                 // the machine lost what it never promised to have; the rest stays promised
                 for (record, ..) in self.missing(contents) {

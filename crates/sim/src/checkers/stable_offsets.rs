@@ -38,7 +38,9 @@ impl StableOffsets {
 
     /// A machine lost what it never promised to have: offsets behind its end may be given anew.
     fn release(&mut self, contents: &Contents) {
-        let end = |partition: &i32| contents.get(partition).and_then(|records| records.last_key_value()).map_or(-1, |(last, _)| *last);
+        let end = |partition: &i32| {
+            contents.get(partition).and_then(|records| records.last_key_value()).map_or(-1, |(last, _)| *last)
+        };
         self.known.retain(|(partition, offset), _| *offset <= end(partition));
         for (partition, offset) in &mut self.read_to {
             *offset = (*offset).min(end(partition));

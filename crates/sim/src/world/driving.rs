@@ -46,7 +46,8 @@ impl World {
         };
         let frame = messages::encode_request(1, Some("sim"), 5, &request).map_err(|error| error.to_string())?;
         let answer = self.broker.ask(self.now(), frame.into_bytes().slice(4..))?;
-        let (_, response) = messages::decode_response::<CreateTopicsRequest>(5, answer).map_err(|error| error.to_string())?;
+        let (_, response) =
+            messages::decode_response::<CreateTopicsRequest>(5, answer).map_err(|error| error.to_string())?;
         for topic in &response.topics {
             topic.error_code.ok().map_err(|code| format!("no topic: {code} {:?}", topic.error_message))?;
         }

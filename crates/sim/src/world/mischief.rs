@@ -149,7 +149,8 @@ impl World {
         if let Err(error) = outcome {
             self.tell(&Event::Note(format!("shutdown: {error}")));
         }
-        let outage = if self.broker.disk.is_stopped() { self.broker.dying.unwrap_or(Outage::Process) } else { Outage::Shutdown };
+        let outage =
+            if self.broker.disk.is_stopped() { self.broker.dying.unwrap_or(Outage::Process) } else { Outage::Shutdown };
         self.take_down(outage, down);
     }
 

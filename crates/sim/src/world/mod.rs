@@ -231,7 +231,10 @@ impl World {
             };
             steps_here = if next.at > self.clock.instant() { 0 } else { steps_here + 1 };
             if steps_here > STEPS_PER_INSTANT {
-                self.wrong("time goes on", format!("{steps_here} steps without time passing; the next: {:?}", next.job));
+                self.wrong(
+                    "time goes on",
+                    format!("{steps_here} steps without time passing; the next: {:?}", next.job),
+                );
                 break;
             }
             self.clock.advance(next.at);
@@ -297,18 +300,16 @@ impl World {
             }
             Event::Failed { record, error, .. } => {
                 let marker = self.open_markers.remove(record);
-                if let Some((client, partition)) = marker.filter(|_| self.lost_records && self.phase == Phase::Recovering) {
+                // it may have joined a batch that was opened long before, or come behind one that was lost: it is sent again
+                if let Some((client, partition)) = marker.filter(|_| self.phase == Phase::Recovering) {
                     self.after(Duration::from_millis(10), Job::Marker(client, partition, *record));
                 } else if marker.is_some() {
                     self.wrong("everything settles", format!("{record}, sent after the faults, failed: {error}"));
                 }
             }
             Event::Started { keeps_all: false, .. } => self.lost_records = true,
-            Event::Started { .. }
-            | Event::Sought { .. }
-            | Event::Fault(_)
-            | Event::Settled { .. }
-            | Event::Note(_) => {}
+            Event::Started { .. } | Event::Sought { .. } | Event::Fault(_) | Event::Settled { .. } | Event::Note(_) => {
+            }
         }
         if self.violation.is_none() {
             self.violation = self.checkers.observe(event).err();
@@ -389,7 +390,8 @@ impl World {
             if !self.rng.chance(seeks) {
                 return;
             }
-            let partition = i32::try_from(self.rng.below(u64::try_from(self.plan.partitions).unwrap_or(1))).unwrap_or(0);
+            let partition =
+                i32::try_from(self.rng.below(u64::try_from(self.plan.partitions).unwrap_or(1))).unwrap_or(0);
             self.clients[client].seek(partition, &mut self.rng)
         };
         self.carry_out(client, effects);
