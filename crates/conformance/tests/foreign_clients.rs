@@ -15,6 +15,7 @@ async fn judged_by(peer: Peer, test: &'static str) {
     let verdict =
         tokio::task::spawn_blocking(move || peer.judge(&bootstrap, "judged", extent.records())).await.unwrap();
     if let Some(report) = unless_skipped(test, verdict) {
+        eprintln!("{}: {}", report.client, report.checks.join(" "));
         assert!(report.checks.len() >= 10, "{report:?}");
     }
     broker.shutdown().await.unwrap();

@@ -16,6 +16,7 @@ fn every_peer_passes_on_apache_kafka() {
     for peer in Peer::ALL {
         let topic = format!("judged-{peer:?}").to_lowercase();
         if let Some(report) = unless_skipped(test, peer.judge(&kafka.bootstrap(), &topic, extent.records())) {
+            eprintln!("{}: {}", report.client, report.checks.join(" "));
             assert!(report.checks.len() >= 10, "{report:?}");
         }
     }

@@ -17,6 +17,28 @@ const BUILD_WITHIN: Duration = Duration::from_secs(600);
 /// Pinned, so that a verdict does not change by itself.
 const CONFLUENT_KAFKA: &str = "confluent-kafka==2.16.1";
 
+/// The checks of the programs' scenario (see the README beside them). One that a program does not report is a failure, so that nothing
+/// drops out of a verdict unseen; Kafka's console tools have a scenario of their own.
+const SCENARIO: [&str; 17] = [
+    "create",
+    "create-again",
+    "produce-none",
+    "produce-gzip",
+    "produce-snappy",
+    "produce-lz4",
+    "produce-zstd",
+    "consume",
+    "offsets",
+    "acks",
+    "wakeup",
+    "out-of-range",
+    "cluster",
+    "configs",
+    "partitions",
+    "delete-records",
+    "delete",
+];
+
 /// A client that is not ours, as a judge of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
@@ -63,8 +85,16 @@ impl Peer {
         };
         command.args([bootstrap, topic, &count.to_string()]);
         let finished = process::run(&mut command, "", RUN_WITHIN)?;
-        Ok(read_report(&finished)?)
+        let report = read_report(&finished)?;
+        check_complete(&report)?;
+        Ok(report)
     }
+}
+
+fn check_complete(report: &Report) -> anyhow::Result<()> {
+    let missing: Vec<_> = SCENARIO.iter().filter(|check| report.checks.iter().all(|done| done != *check)).collect();
+    anyhow::ensure!(missing.is_empty(), "{}: checks that did not run: {missing:?}", report.client);
+    Ok(())
 }
 
 fn read_report(finished: &process::Finished) -> anyhow::Result<Report> {
@@ -188,6 +218,8 @@ mod tests {
     fn a_verdict_counts_only_with_a_report_and_a_clean_exit() {
         let ok = r#"{"client":"x 1","ok":true,"checks":["create","delete"]}"#;
         assert_eq!(report(0, ok).unwrap().checks, ["create", "delete"]);
+        let incomplete = check_complete(&report(0, ok).unwrap()).unwrap_err().to_string();
+        assert!(incomplete.contains("create-again") && !incomplete.contains(r#""create""#), "{incomplete}");
         assert!(report(1, ok).is_err());
         assert!(report(0, "").unwrap_err().to_string().contains("why"));
         let failed = r#"{"client":"x 1","ok":false,"checks":[],"failed":"create","error":"no leader"}"#;
