@@ -1,0 +1,148 @@
+//! A partition of the sender: where its leader is, and its batches that were written and are not done.
+
+use std::collections::VecDeque;
+
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::primitives::{ByteStr, Uuid};
+use felice_protocol::records::ClosedBatch;
+use felice_protocol::time::{Instant, Now};
+
+use crate::backoff::Backoff;
+use crate::error::Error;
+use crate::metadata::{BrokerId, ClusterMetadata};
+use crate::producer::idempotence::Identity;
+
+#[derive(Debug)]
+pub(super) struct Partition<T> {
+    pub(super) topic: ByteStr,
+    pub(super) topic_id: Uuid,
+    pub(super) index: i32,
+    pub(super) leader: Option<BrokerId>,
+    pub(super) leader_epoch: i32,
+    pub(super) unresolved: VecDeque<Unresolved<T>>,
+    pub(super) backoff: Backoff,
+    pub(super) blocked_until: Option<Instant>,
+    /// The current leader has taken a batch under the current identity.
+    pub(super) proven: bool,
+    pub(super) identity: Identity,
+    pub(super) next_sequence: i32,
+    /// The accumulator may have something.
+    pub(super) has_batches: bool,
+    pub(super) lingering_until: Option<Instant>,
+    /// No record of the accumulator is older.
+    pub(super) oldest: Option<Instant>,
+    pub(super) failure: Option<ErrorCode>,
+}
+
+impl<T> Partition<T> {
+    /// A partition that nothing is known of.
+    pub(super) fn new(topic: &ByteStr, index: i32, backoff: Backoff) -> Self {
+        Self {
+            topic: topic.clone(),
+            topic_id: Uuid::default(),
+            index,
+            leader: None,
+            leader_epoch: -1,
+            unresolved: VecDeque::new(),
+            backoff,
+            blocked_until: None,
+            proven: false,
+            identity: Identity::NONE,
+            next_sequence: 0,
+            has_batches: false,
+            lingering_until: None,
+            oldest: None,
+            failure: None,
+        }
+    }
+
+    /// Follows the partition to its leader.
+    pub(super) fn place(&mut self, metadata: &ClusterMetadata) {
+        self.failure = metadata.errors.get(&self.topic).copied();
+        let (Some(topic), Some(known)) =
+            (metadata.topics.get(&self.topic), metadata.partition(&self.topic, self.index))
+        else {
+            return;
+        };
+        self.topic_id = topic.id;
+        if self.leader != known.leader || self.leader_epoch != known.leader_epoch {
+            if self.leader != known.leader {
+                self.proven = false;
+            }
+            self.leader = known.leader;
+            self.leader_epoch = known.leader_epoch;
+            self.blocked_until = None;
+        }
+    }
+
+    /// Whether something of it might leave now.
+    pub(super) fn wants(&self, now: Now) -> bool {
+        let blocked = self.blocked_until.is_some_and(|until| until > now.instant());
+        let lingering = self.lingering_until.is_some_and(|until| until > now.instant());
+        let retries = self.unresolved.iter().any(|b| b.flight == Flight::Retry);
+        !blocked && (retries || self.has_batches && !lingering)
+    }
+
+    pub(super) fn position(&self, request: u64) -> Option<usize> {
+        self.unresolved.iter().position(|b| b.request == request && matches!(b.flight, Flight::InFlight(_)))
+    }
+
+    pub(super) fn pause(&mut self, now: Now) {
+        self.blocked_until = Some(now.instant() + self.backoff.next());
+        self.proven = false;
+    }
+
+    /// Puts the last first, with the sequences in the new order.
+    pub(super) fn reverse(&mut self) {
+        let Some(mut sequence) = self.unresolved.front().map(|batch| batch.sequence) else { return };
+        self.unresolved.make_contiguous().reverse();
+        for batch in &mut self.unresolved {
+            batch.sequence = sequence;
+            sequence = sequence_after(sequence, batch.count);
+        }
+    }
+
+    /// Numbers all that waits from zero, under a new identity.
+    pub(super) fn renumber(&mut self, identity: Identity) {
+        let mut sequence = 0;
+        for batch in &mut self.unresolved {
+            batch.identity = identity;
+            batch.sequence = sequence;
+            sequence = sequence_after(sequence, batch.count);
+        }
+        self.identity = identity;
+        self.next_sequence = sequence;
+        self.proven = false;
+    }
+}
+
+/// A batch that was written at least once and is not done.
+#[derive(Debug)]
+pub(super) struct Unresolved<T> {
+    pub(super) batch: ClosedBatch,
+    pub(super) tag: Option<T>,
+    pub(super) opened_at: Instant,
+    pub(super) reserved: usize,
+    pub(super) count: u32,
+    pub(super) identity: Identity,
+    pub(super) sequence: i32,
+    pub(super) flight: Flight,
+    pub(super) request: u64,
+    pub(super) attempts: u32,
+    pub(super) maybe_persisted: bool,
+    pub(super) last_error: Option<Error>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    /// Written to this broker, not answered.
+    InFlight(BrokerId),
+    /// To be written again.
+    Retry,
+}
+
+/// Sequences of a batch written to a broker wrap at the highest number to zero.
+pub(super) fn sequence_after(sequence: i32, count: u32) -> i32 {
+    let next = (i64::from(sequence) + i64::from(count)) % (i64::from(i32::MAX) + 1);
+    i32::try_from(next).unwrap_or_default()
+}
