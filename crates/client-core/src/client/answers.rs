@@ -1,0 +1,172 @@
+//! Frames in: each answer goes to whom its request was sent for, and so does the news that none will come.
+
+use bytes::Bytes;
+use felice_protocol::messages::{
+    self, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+};
+use felice_protocol::primitives::{ByteStr, Uuid};
+use felice_protocol::time::Now;
+
+use super::connections::{ConnectionId, Key};
+use super::{ClientCore, Event, Output, Token};
+use crate::connection::{Received, Waiting};
+use crate::error::{Error, ErrorKind};
+use crate::metadata::{Broker, BrokerId};
+use crate::producer::sender::ProduceFailure;
+
+impl<T> ClientCore<T> {
+    /// A frame came, without its length.
+    pub fn handle_frame(&mut self, now: Now, id: ConnectionId, frame: Bytes) {
+        let Some(key) = self.links.by_id.get(&id).copied() else { return };
+        let Some(link) = self.links.links.get_mut(&key) else { return };
+        match link.connection.handle_frame(frame) {
+            Ok(Received::Send(frame)) => self.links.outputs.push_back(Output::Send { id, frame }),
+            Ok(Received::Ready) => {
+                link.setup_deadline = None;
+                link.error = None;
+                link.backoff.reset();
+            }
+            Ok(Received::Answer(waiting, frame)) => {
+                if let Err(error) = self.handle_answer(now, key, &waiting, frame) {
+                    let error =
+                        Error::new(ErrorKind::Decode, format!("the answer to {}: {}", waiting.api, error.message()));
+                    self.handle_no_answer(now, waiting, &error);
+                    self.close(now, id, error);
+                }
+            }
+            Err(error) => self.close(now, id, error),
+        }
+    }
+
+    fn handle_answer(&mut self, now: Now, key: Key, waiting: &Waiting<Token>, frame: Bytes) -> Result<(), Error> {
+        let version = waiting.version;
+        match waiting.token {
+            Token::Metadata => {
+                let (_, response) = messages::decode_response::<MetadataRequest>(version, frame)?;
+                if self.metadata.handle_response(now, &response) {
+                    self.announce_metadata();
+                }
+            }
+            Token::InitProducerId(producer) => {
+                let (_, response) = messages::decode_response::<InitProducerIdRequest>(version, frame)?;
+                if let Some(entry) = self.producers.get_mut(&producer) {
+                    entry.sender.handle_init_producer_id(now, Ok(&response));
+                    entry.sender.handle_timeout(now, entry.source.as_mut());
+                }
+            }
+            Token::Produce(producer, id) => {
+                let (_, response) = messages::decode_response::<ProduceRequest>(version, frame)?;
+                let address = self.links.links.get(&key).map(|link| link.address.clone()).unwrap_or_default();
+                if let Some(entry) = self.producers.get_mut(&producer) {
+                    entry.sender.handle_response(now, id, &response, &address);
+                }
+                let mut changed = false;
+                for topic in &response.responses {
+                    for p in &topic.partition_responses {
+                        let endpoint = response.node_endpoints.iter().find(|e| e.node_id == p.current_leader.leader_id);
+                        let at = endpoint.map(|e| Broker {
+                            id: e.node_id,
+                            host: e.host.clone(),
+                            port: e.port,
+                            rack: e.rack.clone(),
+                        });
+                        if p.current_leader.leader_id >= 0 {
+                            changed |= self.hint(
+                                &topic.name,
+                                topic.topic_id,
+                                p.index,
+                                p.current_leader.leader_id,
+                                p.current_leader.leader_epoch,
+                                at,
+                            );
+                        }
+                    }
+                }
+                if changed {
+                    self.announce_metadata();
+                }
+            }
+            Token::ListOffsets(reader, id) => {
+                let (_, response) = messages::decode_response::<ListOffsetsRequest>(version, frame)?;
+                if let Some(fetcher) = self.readers.get_mut(&reader) {
+                    fetcher.handle_list_offsets(now, id, Ok(&response));
+                }
+            }
+            Token::Fetch(reader, id) => {
+                let whole = frame.clone();
+                let (_, response) = messages::decode_response::<FetchRequest>(version, frame)?;
+                let Some(fetcher) = self.readers.get_mut(&reader) else { return Ok(()) };
+                fetcher.handle_fetch(now, id, response, whole);
+                let mut changed = false;
+                for hint in fetcher.poll_leader_hints() {
+                    changed |=
+                        self.hint(&hint.topic, Uuid::default(), hint.index, hint.leader, hint.leader_epoch, hint.at);
+                }
+                if changed {
+                    self.announce_metadata();
+                }
+            }
+            Token::Call(id) => {
+                if self.calls.remove(&id).is_some() {
+                    self.events.push_back(Event::Call(id, Ok((version, frame))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_no_answer(&mut self, now: Now, waiting: Waiting<Token>, error: &Error) {
+        match waiting.token {
+            Token::Metadata => self.metadata.handle_failure(now),
+            Token::InitProducerId(producer) => {
+                if let Some(entry) = self.producers.get_mut(&producer) {
+                    entry.sender.handle_init_producer_id(now, Err(error));
+                }
+            }
+            Token::Produce(producer, id) => {
+                if let Some(entry) = self.producers.get_mut(&producer) {
+                    entry.sender.handle_failure(now, id, &ProduceFailure { error: error.clone(), sent: true });
+                }
+            }
+            Token::ListOffsets(reader, id) => {
+                if let Some(fetcher) = self.readers.get_mut(&reader) {
+                    fetcher.handle_list_offsets(now, id, Err(error));
+                }
+            }
+            Token::Fetch(reader, id) => {
+                if let Some(fetcher) = self.readers.get_mut(&reader) {
+                    fetcher.handle_fetch_failure(now, id);
+                }
+            }
+            Token::Call(id) => {
+                let Some(call) = self.calls.get_mut(&id) else { return };
+                call.in_flight = false;
+                call.error = Some(error.clone());
+                if !call.options.retry || error.kind() == ErrorKind::Unsupported {
+                    self.calls.remove(&id);
+                    self.events.push_back(Event::Call(id, Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    fn hint(&mut self, name: &str, id: Uuid, partition: i32, leader: BrokerId, epoch: i32, at: Option<Broker>) -> bool {
+        let before = self.metadata.snapshot().version;
+        let snapshot = self.metadata.snapshot().clone();
+        let name =
+            if name.is_empty() { snapshot.names.get(&id).map(ByteStr::as_str).unwrap_or_default() } else { name };
+        self.metadata.handle_leader_hint(name, partition, leader, epoch, at);
+        self.metadata.snapshot().version != before
+    }
+
+    fn announce_metadata(&mut self) {
+        let metadata = self.metadata.snapshot().clone();
+        for entry in self.producers.values_mut() {
+            entry.sender.handle_metadata(&metadata);
+        }
+        for fetcher in self.readers.values_mut() {
+            fetcher.handle_metadata(&metadata);
+        }
+        self.events.push_back(Event::Metadata(metadata));
+    }
+}

@@ -1,0 +1,208 @@
+//! The client's connections: which there are, and which are made, given up or closed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use felice_protocol::time::{Instant, Now};
+
+use super::{ClientCore, Output, Token};
+use crate::backoff::{Backoff, Random};
+use crate::config::ClientConfig;
+use crate::connection::{Connection, EncodeRequest, Waiting};
+use crate::error::{Error, ErrorKind};
+use crate::metadata::{BrokerId, ClusterMetadata};
+
+/// One attempt at a connection. Events that name an older one are ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Metadata, offsets, administration.
+    General,
+    /// Produce.
+    Produce,
+    /// Fetch.
+    Fetch,
+}
+
+/// Whom a connection leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Node {
+    /// The address of that place in `bootstrap.servers`.
+    Bootstrap(usize),
+    /// A broker that metadata named.
+    Broker(BrokerId),
+}
+
+pub(super) type Key = (Node, Lane);
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: Option<ConnectionId>,
+    pub(super) address: String,
+    pub(super) connection: Connection<Token>,
+    pub(super) backoff: Backoff,
+    pub(super) blocked_until: Option<Instant>,
+    pub(super) setup_deadline: Option<Instant>,
+    pub(super) used_at: Instant,
+    pub(super) error: Option<Error>,
+}
+
+/// The connections, apart from the rest so that a poll of a sender can ask for one.
+#[derive(Debug)]
+pub(super) struct Links {
+    pub(super) config: ClientConfig,
+    pub(super) links: BTreeMap<Key, Link>,
+    pub(super) by_id: BTreeMap<ConnectionId, Key>,
+    pub(super) next_id: u64,
+    pub(super) random: Random,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Links {
+    /// Whether requests can be sent over this connection now; where they cannot, it is being made.
+    pub(super) fn ready(&mut self, now: Now, key: Key, metadata: &ClusterMetadata) -> bool {
+        let address = match key.0 {
+            Node::Bootstrap(i) => self.config.bootstrap.get(i).cloned(),
+            Node::Broker(id) => metadata.brokers.get(&id).map(crate::metadata::Broker::address),
+        };
+        let Some(address) = address else { return false };
+        let config = &self.config;
+        let seed = self.random.next_u64();
+        let link = self.links.entry(key).or_insert_with(|| Link {
+            id: None,
+            address: address.clone(),
+            connection: Connection::new(&config.client_id, config.sasl.clone(), seed),
+            backoff: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max, seed),
+            blocked_until: None,
+            setup_deadline: None,
+            used_at: now.instant(),
+            error: None,
+        });
+        if link.id.is_some() {
+            return link.connection.is_ready();
+        }
+        if link.blocked_until.is_some_and(|until| until > now.instant()) {
+            return false;
+        }
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        link.address.clone_from(&address);
+        link.connection = Connection::new(&self.config.client_id, self.config.sasl.clone(), seed);
+        link.id = Some(id);
+        link.setup_deadline = Some(now.instant() + self.config.connection_setup_timeout);
+        link.used_at = now.instant();
+        self.by_id.insert(id, key);
+        self.outputs.push_back(Output::Connect { id, address, lane: key.1 });
+        false
+    }
+
+    /// Sends a request over a connection that is ready.
+    #[expect(clippy::too_many_arguments, reason = "a struct for them would be taken apart again at once")]
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        key: Key,
+        request: &dyn EncodeRequest,
+        max_version: i16,
+        token: Token,
+        answered: bool,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let Some((link, id)) = self.links.get_mut(&key).and_then(|link| link.id.map(|id| (link, id))) else {
+            return Err(Error::new(ErrorKind::Bug, "a request for a connection that is not there"));
+        };
+        link.used_at = now.instant();
+        match link.connection.send(request, max_version, token, answered, now.instant() + timeout) {
+            Ok(frame) => {
+                self.outputs.push_back(Output::Send { id, frame });
+                Ok(())
+            }
+            Err((_, error)) => Err(error.broker_at(link.address.clone())),
+        }
+    }
+
+    pub(super) fn is_blocked(&self, now: Now, key: Key) -> bool {
+        self.links
+            .get(&key)
+            .is_some_and(|link| link.id.is_none() && link.blocked_until.is_some_and(|until| until > now.instant()))
+    }
+}
+
+impl<T> ClientCore<T> {
+    /// A connection's bytes flow, TLS included.
+    pub fn handle_connected(&mut self, now: Now, id: ConnectionId) {
+        let Some(key) = self.links.by_id.get(&id).copied() else { return };
+        let Some(link) = self.links.links.get_mut(&key) else { return };
+        match link.connection.handle_connected() {
+            Ok(frame) => self.links.outputs.push_back(Output::Send { id, frame }),
+            Err(error) => self.close(now, id, error),
+        }
+    }
+
+    /// A connection could not be made, or is gone.
+    pub fn handle_disconnected(&mut self, now: Now, id: ConnectionId, error: Error) {
+        let Some(key) = self.links.by_id.remove(&id) else { return };
+        let Some(link) = self.links.links.get_mut(&key) else { return };
+        let error = if error.broker().is_none() { error.broker_at(link.address.clone()) } else { error };
+        link.id = None;
+        link.setup_deadline = None;
+        link.error = Some(error.clone());
+        link.blocked_until = Some(now.instant() + link.backoff.next());
+        let was_ready = link.connection.is_ready();
+        let waiting: Vec<Waiting<Token>> = link.connection.handle_disconnected().collect();
+        for waiting in waiting {
+            self.handle_no_answer(now, waiting, &error);
+        }
+        if matches!(key.0, Node::Broker(_)) {
+            // The broker may have moved or be gone.
+            self.metadata.refresh(now);
+        }
+        if !was_ready {
+            self.fail_calls_fast(key, &error);
+        }
+    }
+
+    /// The error of the last connection that failed, and has not been made since.
+    pub fn connection_error(&self) -> Option<&Error> {
+        self.links.links.values().filter_map(|link| link.error.as_ref()).next()
+    }
+
+    pub(super) fn close(&mut self, now: Now, id: ConnectionId, error: Error) {
+        if self.links.by_id.contains_key(&id) {
+            self.links.outputs.push_back(Output::Close { id });
+            self.handle_disconnected(now, id, error);
+        }
+    }
+
+    /// A connection to any broker that is ready, or `None` while one is being made.
+    pub(super) fn any_broker(&mut self, now: Now) -> Option<Key> {
+        let metadata = self.metadata.snapshot().clone();
+        if let Some((key, _)) = self
+            .links
+            .links
+            .iter()
+            .find(|(key, link)| key.1 == Lane::General && link.id.is_some() && link.connection.is_ready())
+        {
+            return Some(*key);
+        }
+        if self.links.links.iter().any(|(key, link)| key.1 == Lane::General && link.id.is_some()) {
+            return None;
+        }
+        let brokers = metadata.brokers.keys().map(|id| Node::Broker(*id));
+        let bootstrap = (0..self.links.config.bootstrap.len()).map(Node::Bootstrap);
+        // Known brokers first; where none of them can be reached, the addresses that the user gave.
+        for group in [brokers.collect::<Vec<_>>(), bootstrap.collect::<Vec<_>>()] {
+            let free: Vec<Node> =
+                group.into_iter().filter(|node| !self.links.is_blocked(now, (*node, Lane::General))).collect();
+            if let Some(node) = free.get(self.rotation % free.len().max(1)).copied() {
+                self.rotation = self.rotation.wrapping_add(1);
+                self.links.ready(now, (node, Lane::General), &metadata);
+                return None;
+            }
+        }
+        None
+    }
+}
