@@ -115,7 +115,7 @@ impl BrokerHost {
     /// Why it does not start.
     pub fn start(&mut self, now: Now) -> Result<Duration, String> {
         self.incarnation += 1;
-        let seed = self.rng.next();
+        let seed = self.rng.next_u64();
         let opened = BrokerCore::open(self.config.clone(), Arc::new(self.disk.clone()), seed, now);
         let took =
             Duration::from_nanos(self.disk.take_busy_nanos()) + Duration::from_micros(self.rng.between(500, 5000));

@@ -42,7 +42,7 @@ pub struct ClientHost {
 
 enum App {
     Producer(Box<ProducerApp>),
-    Reader(ReaderApp),
+    Reader(Box<ReaderApp>),
 }
 
 /// What the driver asks the world for.
@@ -164,7 +164,7 @@ fn properties(plan: &Plan, extra: &[(&str, String)]) -> Result<Properties, Strin
 }
 
 fn core(properties: &Properties, rng: &mut Rng) -> Result<ClientCore<Tag>, String> {
-    Ok(ClientCore::new(properties.client_config().map_err(|error| error.to_string())?, rng.next()))
+    Ok(ClientCore::new(properties.client_config().map_err(|error| error.to_string())?, rng.next_u64()))
 }
 
 impl ClientHost {
@@ -254,7 +254,7 @@ impl ClientHost {
             decompressor: Decompressor::default(),
             next: BTreeMap::new(),
         };
-        Ok(Self::new(core, App::Reader(app)))
+        Ok(Self::new(core, App::Reader(Box::new(app))))
     }
 
     fn new(core: ClientCore<Tag>, app: App) -> Self {

@@ -45,7 +45,7 @@ fn read_segment(
 ) -> Result<(), String> {
     let mut decompressor = Decompressor::default();
     let mut batches = RecordBatches::new(bytes);
-    while let Some(batch) = batches.next() {
+    for batch in batches.by_ref() {
         let at = |what: &dyn std::fmt::Display| format!("{place}, after offset {next:?}: {what}");
         let batch = batch.map_err(|error| at(&error))?;
         batch.verify_crc().map_err(|error| at(&error))?;

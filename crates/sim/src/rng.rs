@@ -15,11 +15,11 @@ impl Rng {
 
     /// A generator of its own for one part of the world, so that a draw there does not shift the draws elsewhere.
     pub fn fork(&mut self) -> Self {
-        Self::new(self.next())
+        Self::new(self.next_u64())
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let result = b.wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let (c2, d2) = (c ^ a, d ^ b);
@@ -29,7 +29,7 @@ impl Rng {
 
     /// A number below `bound`; 0 where the bound is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        let wide = u128::from(self.next()) * u128::from(bound);
+        let wide = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(wide >> 64).unwrap_or(0)
     }
 
@@ -72,7 +72,7 @@ mod tests {
         let first: Vec<u64> = (0..3).map(|_| rng.below(1000)).collect();
         let mut again = Rng::new(7);
         assert_eq!(first, (0..3).map(|_| again.below(1000)).collect::<Vec<_>>());
-        assert_ne!(Rng::new(8).next(), Rng::new(7).next());
+        assert_ne!(Rng::new(8).next_u64(), Rng::new(7).next_u64());
     }
 
     #[test]
