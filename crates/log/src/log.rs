@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use felice_protocol::records::EndTransactionMarker;
 use felice_protocol::time::Now;
 
-use crate::bugs::Bug;
 use crate::batch::{self, BatchHeader};
+use crate::bugs::Bug;
 use crate::config::{LogConfig, TimestampType, millis};
 use crate::disk::{Disk, OpenMode};
 use crate::error::{AppendError, LogError};
@@ -289,7 +289,13 @@ impl Log {
             if *base_offset >= up_to || from >= up_to {
                 break;
             }
-            let read = segment.read(from + i64::from(self.config.bugs.has(Bug::LookupOffByOne)), max_bytes, up_to, min_one_batch, self.config.index_interval_bytes)?;
+            let read = segment.read(
+                from + i64::from(self.config.bugs.has(Bug::LookupOffByOne)),
+                max_bytes,
+                up_to,
+                min_one_batch,
+                self.config.index_interval_bytes,
+            )?;
             if let Some(read) = read {
                 return Ok(LogRead {
                     records: read.bytes,
