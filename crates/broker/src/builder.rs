@@ -21,7 +21,10 @@ use crate::server::Server;
 /// How long dropping a broker may block.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
-/// A running broker. Dropping it stops it, waiting for a second at most; [`shutdown`](Self::shutdown) waits and says how it went.
+/// A running broker, on a thread of its own. Dropping it stops it, waiting for a second at most; [`shutdown`](Self::shutdown) waits and says
+/// how it went.
+///
+/// Java: `kafka.server.KafkaRaftServer` with the roles `broker,controller`.
 #[derive(Debug)]
 pub struct Broker {
     bootstrap: String,
@@ -35,31 +38,87 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker on a free port of this machine, in a directory that goes away with it.
     ///
+    /// Nothing is synced to the disk in a directory that goes away.
+    ///
     /// # Errors
     /// [`Error`], with what to do.
+    ///
+    /// # Cancel safety
+    /// A broker whose start is given up stops at once and takes its directory with it.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), felice_broker::Error> {
+    /// let broker = felice_broker::Broker::start().await?;
+    /// let (host, port) = broker.bootstrap().rsplit_once(':').unwrap_or_default();
+    /// assert_eq!(host, "127.0.0.1");
+    /// assert_ne!(port, "0");
+    /// # Ok(()) }
+    /// ```
     pub async fn start() -> Result<Self, Error> {
         Self::builder().start().await
     }
 
-    /// Where to listen, where to keep data, and Kafka's properties.
+    /// Begins a broker: where to listen, where to keep data, and Kafka's properties.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), felice_broker::Error> {
+    /// use felice_broker::Broker;
+    /// let broker = Broker::builder().in_memory().config("num.partitions", "4").start().await?;
+    /// assert_eq!(broker.data_dir(), None);
+    /// broker.shutdown().await?;
+    ///
+    /// let wrong = Broker::builder().config("num.partition", "4").start().await.unwrap_err();
+    /// assert!(wrong.to_string().contains("num.partitions"), "{wrong}");
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> BrokerBuilder {
         BrokerBuilder::default()
     }
 
-    /// The address to give to clients as `bootstrap.servers`.
+    /// The address to give to clients as `bootstrap.servers`: `HOST:PORT`, as `advertised.listeners` says where that is set.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
 
-    /// The data directory, where there is one.
+    /// The data directory; `None` where the broker is [in memory](BrokerBuilder::in_memory).
     pub fn data_dir(&self) -> Option<&std::path::Path> {
         self.data_dir.as_deref()
     }
 
-    /// Stops cleanly: logs synced and closed, checkpoints written.
+    /// A client of this broker. Only with the crate's feature `client`.
+    ///
+    /// # Errors
+    /// As [`felice::Client::connect`].
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = felice_broker::Broker::start().await?;
+    /// let client = broker.client().await?;
+    /// let producer = client.producer().build().await?;
+    /// assert_eq!(producer.send(felice::NewRecord::to("orders").value("hello")).await?.offset, 0);
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "client")]
+    pub async fn client(&self) -> Result<felice::Client, felice::Error> {
+        felice::Client::connect(self.bootstrap()).await
+    }
+
+    /// Stops cleanly: logs synced and closed, checkpoints written, `.kafka_cleanshutdown` left behind.
     ///
     /// # Errors
     /// Where that fails; the next start then recovers as after a crash.
+    ///
+    /// # Cancel safety
+    /// The broker stops all the same; only how it went is not heard.
     pub async fn shutdown(mut self) -> Result<(), Error> {
         self.stop.take();
         match self.ended.take() {
@@ -88,7 +147,8 @@ enum Storage {
     Memory,
 }
 
-/// Says what a broker is to be like; [`start`](Self::start) starts it.
+/// Says what a broker is to be like; [`start`](Self::start) starts it. Without a word: a free port of 127.0.0.1, a directory that goes away
+/// with the broker, and Kafka's defaults but for those in `docs/broker.md`.
 #[derive(Debug)]
 pub struct BrokerBuilder {
     listen: String,
@@ -116,21 +176,36 @@ impl BrokerBuilder {
         self
     }
 
-    /// Keeps its data in a directory; without, in one that goes away with the broker.
+    /// Keeps its data in a directory, in Apache Kafka's file format; without, in one that goes away with the broker. One broker at a time has a
+    /// directory.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use felice_broker::{Broker, Error};
+    /// let dir = tempfile::tempdir()?;
+    /// let broker = Broker::builder().data_dir(dir.path()).start().await?;
+    /// let second = Broker::builder().data_dir(dir.path()).start().await;
+    /// assert!(matches!(second, Err(Error::Locked { .. })));
+    /// broker.shutdown().await?;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.storage = Storage::Dir(dir.into());
         self
     }
 
-    /// Keeps its data in memory, and touches no file.
+    /// Keeps its data in memory, and touches no file; all of it is gone with the broker.
     #[must_use]
     pub fn in_memory(mut self) -> Self {
         self.storage = Storage::Memory;
         self
     }
 
-    /// Sets one of Kafka's broker properties, such as `num.partitions`. [`start`](Self::start) says what is wrong with it.
+    /// Sets one of Kafka's broker properties, such as `num.partitions`, or `felice.flush` (`none`, Kafka's way, or `batch`: synced before
+    /// it is acknowledged). [`start`](Self::start) says what is wrong with it.
     #[must_use]
     pub fn config(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         if let Err(error) = self.config.set(name.as_ref(), value.as_ref()) {
@@ -141,8 +216,13 @@ impl BrokerBuilder {
 
     /// Starts the broker; it accepts connections when this returns.
     ///
+    /// Logs that were not closed cleanly are recovered first.
+    ///
     /// # Errors
     /// [`Error`], with what to do.
+    ///
+    /// # Cancel safety
+    /// A broker whose start is given up stops at once.
     pub async fn start(self) -> Result<Broker, Error> {
         if let Some(error) = self.error {
             return Err(error.into());

@@ -1,12 +1,19 @@
 //! A Kafka broker to embed in a program or a test: [`Broker::start`] gives one on a free port of this machine, ready in milliseconds.
 //!
 //! ```
-//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), felice_broker::Error> {
 //! let broker = felice_broker::Broker::start().await?;
 //! println!("point any Kafka client at {}", broker.bootstrap());
 //! broker.shutdown().await?;
-//! # Ok::<(), felice_broker::Error>(()) }).unwrap();
+//! # Ok(()) }
 //! ```
+//!
+//! [`Broker::builder`] says where it listens, where it keeps its data (a directory that goes away with it unless told), and takes Kafka's
+//! broker properties. With the crate's feature `client`, `broker.client()` gives a client that is connected to it.
+//!
+//! Serves producing, fetching and administration to every Kafka client; no groups, transactions, TLS or SASL yet: `docs/broker.md` has the
+//! table of APIs.
 //!
 //! The decisions are `felice_broker_core`'s; here are the sockets ([`server`](self)), the loop that feeds the core (`driver`), and the
 //! operating system's disk (`disk_os`). A broker runs on one thread of its own.

@@ -22,7 +22,30 @@ const WAIT_FOR_LEADERS: Duration = Duration::from_secs(5);
 /// How long a topic that no broker knows may have been created just now by somebody else.
 const WAIT_FOR_UNKNOWN: Duration = Duration::from_millis(350);
 
-/// Administrative calls of a client.
+/// Administrative calls of a client, from [`Client::admin`]. Each waits for `default.api.timeout.ms` at most. Java: `Admin`.
+///
+/// # Cancel safety
+/// A request that has left is acted upon all the same, for each call here; its answer is thrown away.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// # let client = felice::Client::connect(broker.bootstrap()).await?;
+/// use felice::{ConfigResource, ErrorKind};
+/// let admin = client.admin();
+/// admin.create_topic("orders").partitions(6).config("retention.ms", "3600000").await?;
+/// assert_eq!(admin.topics().await?.len(), 1);
+///
+/// let configs = admin.configs(&ConfigResource::Topic("orders".into())).await?;
+/// let set: Vec<_> = configs.iter().filter(|entry| !entry.is_default()).map(|entry| entry.name.as_str()).collect();
+/// assert_eq!(set, ["retention.ms"]);
+///
+/// admin.delete_topics(["orders"]).await?.all()?;
+/// assert_eq!(admin.topic("orders").await.unwrap_err().kind(), ErrorKind::UnknownTopic);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Admin {
     client: Client,
@@ -34,7 +57,7 @@ pub struct Admin {
 pub struct TopicInfo {
     /// Its name.
     pub name: ByteStr,
-    /// Its id.
+    /// Its id (KIP-516).
     pub id: Uuid,
     /// Whether Kafka made it for itself.
     pub is_internal: bool,
@@ -48,11 +71,11 @@ pub struct TopicInfo {
 pub struct PartitionInfo {
     /// Its number.
     pub partition: i32,
-    /// Who leads it.
+    /// The broker that leads it; `None` where there is none now.
     pub leader: Option<i32>,
-    /// Since which epoch.
+    /// The epoch of that leader.
     pub leader_epoch: i32,
-    /// Who has it.
+    /// The brokers that have it.
     pub replicas: Vec<i32>,
     /// Which of them are in sync.
     pub in_sync_replicas: Vec<i32>,
@@ -145,7 +168,7 @@ impl Admin {
         Self { client }
     }
 
-    /// Creates a topic: `admin.create_topic("orders").partitions(6).await?`.
+    /// Begins a topic, which awaiting it creates: `admin.create_topic("orders").partitions(6).await?`.
     pub fn create_topic(&self, name: impl Into<String>) -> CreateTopic {
         CreateTopic {
             admin: self.clone(),
@@ -158,7 +181,7 @@ impl Admin {
         }
     }
 
-    /// Deletes topics.
+    /// Deletes topics, with all that is in them.
     ///
     /// # Errors
     /// Where no answer came; each topic has a result of its own.
@@ -339,7 +362,30 @@ fn topic_info(topic: metadata::response::MetadataResponseTopic) -> TopicInfo {
     TopicInfo { name: topic.name.unwrap_or_default(), id: topic.topic_id, is_internal: topic.is_internal, partitions }
 }
 
-/// A topic to be created; awaiting it creates it.
+/// A topic to be created; awaiting it creates it, and waits up to 5 s until it has its leaders.
+///
+/// # Errors
+/// [`ErrorKind::Broker`] where it exists, or cannot be as it is asked for: [`Error::code`] says which.
+///
+/// # Cancel safety
+/// Perhaps it is created all the same: do it again with [`if_not_exists`](Self::if_not_exists).
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// # let client = felice::Client::connect(broker.bootstrap()).await?;
+/// use felice::ErrorCode;
+/// let topic = client.admin().create_topic("orders").partitions(3).await?;
+/// assert_eq!(topic.partitions.len(), 3);
+///
+/// let error = client.admin().create_topic("orders").await.unwrap_err();
+/// assert_eq!(error.code(), Some(ErrorCode::TOPIC_ALREADY_EXISTS));
+/// let topic = client.admin().create_topic("orders").if_not_exists().await?;
+/// assert_eq!(topic.partitions.len(), 3);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "await it to create the topic"]
 pub struct CreateTopic {
@@ -365,19 +411,19 @@ impl CreateTopic {
         self
     }
 
-    /// With this property.
+    /// With this property of the topic, such as `retention.ms`; the broker's default for each that is not set.
     pub fn config(mut self, name: &str, value: &str) -> Self {
         self.configs.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// A topic that is there already is no error.
+    /// A topic that is there already is no error, and stays as it is.
     pub fn if_not_exists(mut self) -> Self {
         self.if_not_exists = true;
         self
     }
 
-    /// Only asks whether it could be created.
+    /// Only asks whether it could be created; then the answer has no partitions.
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self

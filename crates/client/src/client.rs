@@ -20,7 +20,7 @@ use crate::producer::ProducerBuilder;
 use crate::reader::ReaderBuilder;
 use crate::runtime::Seat;
 
-/// How a client authenticates.
+/// How a client authenticates (`sasl.mechanism`). Its `Debug` shows no password.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Sasl {
@@ -31,14 +31,14 @@ pub enum Sasl {
         /// The password.
         password: String,
     },
-    /// Salted challenge and response, SHA-256.
+    /// Salted challenge and response, SHA-256 (KIP-84).
     ScramSha256 {
         /// The user.
         user: String,
         /// The password.
         password: String,
     },
-    /// Salted challenge and response, SHA-512.
+    /// Salted challenge and response, SHA-512 (KIP-84).
     ScramSha512 {
         /// The user.
         user: String,
@@ -58,13 +58,30 @@ impl std::fmt::Debug for Sasl {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Tls {
-    /// Whom this machine trusts.
+    /// Whom this machine trusts: its file of CA certificates, else Mozilla's list, which is built in.
     Platform,
     /// The authorities in this PEM file.
     CaFile(PathBuf),
 }
 
 /// Builds a [`Client`]: typed setters for what is set daily, [`ClientBuilder::set`] for every property.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// use felice::{Client, ErrorKind};
+/// use std::time::Duration;
+///
+/// let client = Client::builder(broker.bootstrap()).client_id("invoices").set("request.timeout.ms", "5000").connect().await?;
+/// client.shutdown(Duration::from_secs(1)).await?;
+///
+/// // A mistake in a setter is told by `connect` or `lazy`.
+/// let error = Client::builder(broker.bootstrap()).set("request.timeout.ms", "soon").connect().await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Config);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -81,7 +98,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses TLS.
+    /// Uses TLS (`security.protocol`, `ssl.ca.location`). A client certificate is set by `ssl.certificate.location` and `ssl.key.location`.
     pub fn tls(self, tls: Tls) -> Self {
         let sasl =
             self.properties.value("security.protocol").is_some_and(|p| p.to_ascii_lowercase().starts_with("sasl"));
@@ -92,7 +109,7 @@ impl ClientBuilder {
         }
     }
 
-    /// Authenticates.
+    /// Authenticates (`security.protocol`, `sasl.mechanism`, `sasl.username`, `sasl.password`). May stand before or after [`Self::tls`].
     pub fn sasl(self, sasl: Sasl) -> Self {
         let tls = self.properties.value("security.protocol").is_some_and(|p| p.to_ascii_lowercase().ends_with("ssl"));
         let (mechanism, user, password) = match sasl {
@@ -106,7 +123,7 @@ impl ClientBuilder {
             .set("sasl.password", &password)
     }
 
-    /// Names this client in the broker's logs and quotas.
+    /// Names this client in the broker's logs, metrics and quotas (`client.id`).
     pub fn client_id(self, id: &str) -> Self {
         self.set("client.id", id)
     }
@@ -115,7 +132,10 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for a wrong property; [`ErrorKind::Connect`], [`ErrorKind::Tls`] or [`ErrorKind::Authentication`] where no
-    /// broker answers as it should.
+    /// broker answers as it should: as soon as every address was tried once.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn connect(self) -> Result<Client, Error> {
         let client = self.lazy()?;
         let options = CallOptions { fail_fast: true, ..client.options(CallTarget::Any) };
@@ -124,7 +144,7 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    /// A client that connects when it is first used.
+    /// A client that connects when it is first used. Does no I/O, and needs no `await`.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for a wrong property.
@@ -206,7 +226,18 @@ impl Drop for Inner {
 
 /// A client of one cluster: a cheap clone; producers, readers and admins made from it share connections and metadata.
 ///
-/// Dropping the last clone, and everything made from it, ends its connections without waiting.
+/// Dropping the last clone, and everything made from it, ends its connections without waiting; what producers had not sent then is lost:
+/// [`Producer::flush`](crate::Producer::flush) or [`Client::shutdown`] first.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// let client = felice::Client::connect(broker.bootstrap()).await?;
+/// assert_eq!(client.admin().cluster().await?.brokers.len(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -215,8 +246,13 @@ pub struct Client {
 impl Client {
     /// Connects to a cluster through one or more `HOST:PORT`, with commas between.
     ///
+    /// A port that is left out is 9092.
+    ///
     /// # Errors
     /// As [`ClientBuilder::connect`].
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn connect(bootstrap: impl AsRef<str>) -> Result<Self, Error> {
         Self::builder(bootstrap).connect().await
     }
@@ -226,10 +262,23 @@ impl Client {
         ClientBuilder { properties: Properties::default(), error: None }.set("bootstrap.servers", bootstrap.as_ref())
     }
 
-    /// Begins a client from properties with Java's or librdkafka's names.
+    /// Begins a client from properties with Java's or librdkafka's names. Those of producers and readers may be among them, and hold for all
+    /// that the client makes.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an unknown name, with the nearest known one, or a value that does not fit.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// let properties = [("bootstrap.servers", broker.bootstrap()), ("compression.type", "lz4"), ("queue.buffering.max.ms", "0")];
+    /// let client = felice::Client::from_properties(properties)?.connect().await?;
+    /// assert_eq!(client.properties().value("linger.ms"), Some("0"));
+    /// let producer = client.producer().build().await?; // lz4, without linger
+    /// # Ok(()) }
+    /// ```
     pub fn from_properties<K: AsRef<str>, V: AsRef<str>>(
         properties: impl IntoIterator<Item = (K, V)>,
     ) -> Result<ClientBuilder, Error> {
@@ -265,10 +314,26 @@ impl Client {
         &self.inner.properties
     }
 
-    /// Sends any request of the protocol to any broker and waits for its answer, as it came: error codes in it are the caller's matter.
+    /// Sends any request of the protocol to any broker and waits for its answer, as it came: error codes in it are the caller's matter. The
+    /// version is the highest that both sides know. Where the connection breaks, it is sent again.
     ///
     /// # Errors
-    /// Where no answer came in time.
+    /// Where no answer came within `default.api.timeout.ms`.
+    ///
+    /// # Cancel safety
+    /// A request that has left is acted upon all the same; its answer is thrown away.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// use felice::protocol::messages::DescribeClusterRequest;
+    /// let answer = client.request(DescribeClusterRequest::default()).await?;
+    /// assert_eq!(answer.brokers.len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub async fn request<R: Request + Send + 'static>(&self, request: R) -> Result<R::Response, Error> {
         self.call(request, self.options(CallTarget::Any)).await
     }
@@ -277,6 +342,9 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::request`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::request`].
     pub async fn request_to<R: Request + Send + 'static>(&self, broker: i32, request: R) -> Result<R::Response, Error> {
         self.call(request, self.options(CallTarget::Broker(broker))).await
     }
@@ -284,6 +352,9 @@ impl Client {
     /// As [`Client::request`], to the broker that takes requests for the controller.
     ///
     /// # Errors
+    /// As [`Client::request`].
+    ///
+    /// # Cancel safety
     /// As [`Client::request`].
     pub async fn request_to_controller<R: Request + Send + 'static>(&self, request: R) -> Result<R::Response, Error> {
         self.call(request, self.options(CallTarget::Controller)).await
@@ -325,6 +396,9 @@ impl Client {
     ///
     /// # Errors
     /// What was not delivered in time.
+    ///
+    /// # Cancel safety
+    /// Producers that were told to close by then take no more records, and send those they have as long as the client lives.
     pub async fn shutdown(&self, within: Duration) -> Result<(), Error> {
         let (tell, told) = oneshot::channel();
         self.inner.shared.command(move |driver, _| {

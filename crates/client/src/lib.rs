@@ -1,11 +1,13 @@
 //! An async client for Apache Kafka: complete, fast, and pleasant to use.
 //!
-//! ```no_run
+//! ```
 //! use felice::{Client, NewRecord, Seek};
 //! use futures::TryStreamExt;
 //!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::connect("localhost:9092").await?;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = felice_broker::Broker::start().await?;
+//! let client = Client::connect(broker.bootstrap()).await?; // or "localhost:9092"
 //! let producer = client.producer().build().await?;
 //! let delivery = producer.send(NewRecord::to("orders").key("u42").value("hello")).await?;
 //! println!("{}[{}]@{}", delivery.topic, delivery.partition, delivery.offset);
@@ -22,6 +24,31 @@
 //! - [`Producer`]: [`NewRecord`] in, [`Delivery`] or [`ProduceError`] out
 //! - [`Reader`]: partitions without a group, as a stream or batch by batch
 //! - [`Admin`]: topics, configurations, cluster
+//! - [`Error`]: what went wrong, where, and what to do: [`Error::hint`] for a person, [`Error::disposition`] for a program
+//! - [`config`]: the table of properties; Java's and librdkafka's names are both understood
+//!
+//! # Errors
+//! There is one error type. It names the place, carries Kafka's code where a broker gave one, says what the caller does about it, and, where the
+//! commonest cause is known, what a person does about it:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use felice::{Client, Disposition, ErrorKind};
+//!
+//! let error = Client::connect("localhost:1").await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::Connect);
+//! assert_eq!(error.disposition(), Disposition::Retry);
+//! assert!(error.hint().unwrap_or_default().contains("is the broker running"), "{error:?}");
+//!
+//! let error = Client::builder("localhost:9092").set("linger", "5").lazy().unwrap_err();
+//! assert_eq!(error.to_string(), "no property is called \"linger\"; did you mean \"linger.ms\"?");
+//! # Ok(()) }
+//! ```
+//!
+//! # Runtimes
+//! Any executor will do: the examples use tokio's, but nothing here needs one of the caller's. All futures are `Send`, and can be dropped at any
+//! time; under *Cancel safety* each says what that means.
 //!
 //! Every decision is made in `felice_client_core`, which does no I/O; this crate holds the threads, sockets and locks around it. A client
 //! runs on one of at most four threads of Felice's own, so that nothing waits behind the application's code.

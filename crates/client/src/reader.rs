@@ -21,7 +21,7 @@ use crate::client::{Client, closed};
 use crate::driver::waker;
 use crate::record::{BatchData, BatchHold, BorrowedRecord, Record};
 
-/// A place in a partition.
+/// A place in a partition: where a [`Reader`] starts or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Seek {
@@ -29,7 +29,7 @@ pub enum Seek {
     Offset(i64),
     /// The first record that is still there.
     Start,
-    /// Behind the last record.
+    /// Behind the last record that readers may see.
     End,
     /// This many records before the end.
     BeforeEnd(i64),
@@ -49,7 +49,7 @@ impl From<Seek> for Position {
     }
 }
 
-/// Builds a [`Reader`].
+/// Builds a [`Reader`], from [`Client::reader`].
 #[derive(Debug)]
 #[must_use]
 pub struct ReaderBuilder {
@@ -82,7 +82,7 @@ impl ReaderBuilder {
         self
     }
 
-    /// Reads only these partitions.
+    /// Reads only these partitions, of every topic named by [`Self::topic`]; all of them unless told.
     pub fn partitions(mut self, partitions: impl IntoIterator<Item = i32>) -> Self {
         self.partitions = Some(partitions.into_iter().collect());
         self
@@ -101,7 +101,7 @@ impl ReaderBuilder {
         self
     }
 
-    /// Where to end, as it is when the reader opens; without it the reader goes on for ever.
+    /// Where to end: before this offset, or the end as it is when the reader opens. Without it the reader goes on for ever.
     pub fn until(mut self, until: Seek) -> Self {
         self.until = Some(until);
         self
@@ -117,6 +117,9 @@ impl ReaderBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::UnknownTopic`] where a topic or partition does not exist; [`ErrorKind::Config`]; or no broker answers.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn open(self) -> Result<Reader, Error> {
         let config = self.client.with(&self.properties)?.fetch_config()?;
         let mut wanted: Vec<(ByteStr, i32, Position)> =
@@ -203,19 +206,34 @@ impl ReaderShared {
 
 /// Reads partitions from a position, without a group and without committing anything. A stream of [`Record`], or batch by batch.
 ///
-/// Dropping it ends the reading without waiting.
+/// Reads ahead of what is asked for, up to `fetch.buffer.bytes`; records of aborted transactions are left out (`isolation.level`). Dropping it
+/// ends the reading without waiting. Java: `KafkaConsumer` with `assign` and `seek`.
 ///
 /// # Examples
-/// ```no_run
-/// # async fn f(client: felice::Client) -> Result<(), felice::Error> {
-/// use felice::Seek;
-/// let mut reader = client.reader().topic("orders").from(Seek::Start).until(Seek::End).open().await?;
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// # let client = felice::Client::connect(broker.bootstrap()).await?;
+/// # let producer = client.producer().build().await?;
+/// use felice::{NewRecord, Seek};
+/// use futures::TryStreamExt;
+/// for value in ["a", "b", "c"] {
+///     producer.send(NewRecord::to("letters").value(value)).await?;
+/// }
+///
+/// // Record by record, as a stream; a `Record` can be kept.
+/// let reader = client.reader().topic("letters").from(Seek::BeforeEnd(2)).until(Seek::End).open().await?;
+/// let records: Vec<felice::Record> = reader.try_collect().await?;
+/// assert_eq!(records[0].value_str()?, "b");
+///
+/// // Batch by batch: the fastest.
+/// let mut reader = client.reader().topic("letters").from(Seek::Start).until(Seek::End).open().await?;
 /// let mut bytes = 0;
 /// while let Some(mut batch) = reader.next_batch().await? {
-///     while let Some(record) = batch.next() {
-///         bytes += record?.value().map_or(0, <[u8]>::len);
-///     }
+///     batch.for_each(|record| bytes += record.value().map_or(0, <[u8]>::len))?;
 /// }
+/// assert_eq!(bytes, 3);
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
@@ -237,7 +255,7 @@ impl Reader {
     /// Where a partition cannot be read on. The others can: call again.
     ///
     /// # Cancel safety
-    /// Nothing is lost.
+    /// Nothing is lost: what has come is given by the next call.
     pub async fn next_batch(&mut self) -> Result<Option<FetchedBatch>, Error> {
         std::future::poll_fn(|cx| self.poll_batch(cx)).await
     }
@@ -391,7 +409,10 @@ impl FetchedBatch {
         self.fetched.records.len()
     }
 
-    /// The next record, borrowed.
+    /// The next record, borrowed; `None` where the batch is done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] where it cannot be read, which ends the batch.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     #[inline]
     pub fn next(&mut self) -> Option<Result<BorrowedRecord<'_>, Error>> {
@@ -454,7 +475,10 @@ impl FetchedBatch {
         Some(Ok(hold))
     }
 
-    /// The next record, to keep.
+    /// The next record, to keep; `None` where the batch is done.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
     pub fn next_owned(&mut self) -> Option<Result<Record, Error>> {
         if let Err(error) = self.advance()? {
             return Some(Err(error));

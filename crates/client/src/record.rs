@@ -48,7 +48,7 @@ impl<'a> BorrowedRecord<'a> {
         self.record.offset
     }
 
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970: the producer's time, or the broker's where the topic says so.
     pub fn timestamp(&self) -> i64 {
         self.record.timestamp
     }
@@ -87,7 +87,7 @@ fn show(f: &mut fmt::Formatter<'_>, name: &str, data: &BatchData, record: &Recor
 
 /// A record that was read: a reference to the batch it came in, and where in it. `'static`, `Send`, `Sync`, cheap to clone.
 ///
-/// It keeps its whole batch in memory; [`Record::compact`] copies a small record out of a large batch.
+/// It keeps its whole batch in memory, and counts against `fetch.buffer.bytes`: copy out what is to be kept for long. Java: `ConsumerRecord`.
 #[derive(Clone)]
 pub struct Record {
     pub(crate) data: Arc<BatchData>,
@@ -119,7 +119,7 @@ impl Record {
         self.record().offset
     }
 
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970: the producer's time, or the broker's where the topic says so.
     pub fn timestamp(&self) -> i64 {
         self.record().timestamp
     }

@@ -15,7 +15,28 @@ use super::finished::{FinishedBatch, OnBatch};
 use super::shared::{OnDelivery, ProducerShared};
 use crate::client::{Client, seed};
 
-/// Builds a [`Producer`]: idempotent, `acks=all` and `linger.ms=5` unless told otherwise.
+/// Builds a [`Producer`]: idempotent, `acks=all` and `linger.ms=5` unless told otherwise. What is set here goes before what the client was
+/// given.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// # let client = felice::Client::connect(broker.bootstrap()).await?;
+/// use felice::Compression;
+/// use std::time::Duration;
+/// let producer = client
+///     .producer()
+///     .compression(Compression::Zstd)
+///     .linger(Duration::from_millis(20))
+///     .delivery_timeout(Duration::from_secs(30))
+///     .on_delivery(|batch| println!("{} records to {}[{}]: {:?}", batch.count, batch.topic, batch.partition, batch.result))
+///     .build()
+///     .await?;
+/// producer.send(felice::NewRecord::to("orders").value("hello")).await?;
+/// # Ok(()) }
+/// ```
 #[must_use]
 pub struct ProducerBuilder {
     client: Client,
@@ -41,32 +62,32 @@ impl ProducerBuilder {
         self
     }
 
-    /// How long a batch waits for more records.
+    /// How long a batch waits for more records (`linger.ms`): 5 ms unless told.
     pub fn linger(self, linger: Duration) -> Self {
         self.set("linger.ms", &linger.as_secs_f64().mul_add(1000.0, 0.0).to_string())
     }
 
-    /// How batches are compressed.
+    /// How batches are compressed (`compression.type`): not at all unless told.
     pub fn compression(self, compression: Compression) -> Self {
         self.set("compression.type", compression.name())
     }
 
-    /// Most bytes of records that wait for their acknowledgement.
+    /// Most bytes of records that wait for their acknowledgement (`buffer.memory`): 32 MiB unless told.
     pub fn buffer_memory(self, bytes: usize) -> Self {
         self.set("buffer.memory", &bytes.to_string())
     }
 
-    /// Largest batch, in bytes before compression.
+    /// Largest batch, in bytes before compression (`batch.size`): 1 MB unless told.
     pub fn batch_size(self, bytes: usize) -> Self {
         self.set("batch.size", &bytes.to_string())
     }
 
-    /// Which replicas must have a record before it counts as written.
+    /// Which replicas must have a record before it counts as written (`acks`): all unless told. With fewer the producer is not idempotent.
     pub fn acks(self, acks: Acks) -> Self {
         self.set("acks", &acks.code().to_string())
     }
 
-    /// When a record that is not acknowledged has failed; covers metadata, buffer, network and retries.
+    /// When a record that is not acknowledged has failed (`delivery.timeout.ms`): 2 minutes unless told; covers metadata, network and retries.
     pub fn delivery_timeout(self, timeout: Duration) -> Self {
         self.set("delivery.timeout.ms", &timeout.as_millis().to_string())
     }
@@ -87,7 +108,10 @@ impl ProducerBuilder {
     /// Builds the producer. Nothing is sent yet; a producer id is asked for with the first record.
     ///
     /// # Errors
-    /// A property that is unknown or does not fit.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a property that is unknown or does not fit.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn build(self) -> Result<Producer, Error> {
         let config = self.client.with(&self.properties)?.producer_config()?;
         let shared = Arc::new(ProducerShared::new(config, &self.client, self.on_delivery, self.on_batch, seed()));

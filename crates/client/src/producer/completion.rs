@@ -25,7 +25,7 @@ pub struct Delivery {
     pub partition: i32,
     /// Its offset; −1 where the broker was not asked (`acks=0`).
     pub offset: i64,
-    /// Its timestamp in milliseconds since 1970.
+    /// Its timestamp in milliseconds since 1970: the broker's on topics with `message.timestamp.type=LogAppendTime`.
     pub timestamp: i64,
 }
 
@@ -45,6 +45,26 @@ pub struct BatchReport {
 }
 
 /// A record that was not acknowledged: why, the record itself, and whether it is in the log all the same.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let broker = felice_broker::Broker::start().await?;
+/// # let client = felice::Client::connect(broker.bootstrap()).await?;
+/// # let producer = client.producer().build().await?;
+/// use felice::{NewRecord, Persisted};
+/// match producer.send(NewRecord::to("orders").value(vec![0; 2_000_000])).await {
+///     Ok(_) => unreachable!("it is above max.request.size"),
+///     Err(error) if error.persisted() == Persisted::No => {
+///         println!("{error}; {}", error.hint().unwrap_or_default());
+///         let record = error.into_record(); // to be sent elsewhere: this cannot write it twice
+///         assert!(record.is_some());
+///     }
+///     Err(error) => return Err(error.into()), // perhaps it is in the log
+/// }
+/// # Ok(()) }
+/// ```
 pub struct ProduceError {
     error: Error,
     record: Option<Box<NewRecord<'static>>>,
@@ -148,7 +168,7 @@ impl fmt::Display for TryEnqueueError<'_> {
 
 impl std::error::Error for TryEnqueueError<'_> {}
 
-/// Records have failed since the last flush.
+/// Records have failed since the last flush: what [`Producer::flush`](crate::Producer::flush) tells.
 #[derive(Debug)]
 pub struct FlushError {
     /// How many.
@@ -321,6 +341,8 @@ pub(crate) enum PendingState {
 }
 
 /// The acknowledgement of a record: `'static`, `Send`, and safe to drop at any time. Dropping it does not recall the record.
+///
+/// It is ready within `delivery.timeout.ms`, whatever happens. Java: the `Future<RecordMetadata>` of `KafkaProducer.send`.
 #[derive(Debug)]
 #[must_use = "the record is sent all the same; `forget()` says that its acknowledgement is not wanted"]
 pub struct Pending(pub(crate) PendingState);

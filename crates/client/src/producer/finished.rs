@@ -69,7 +69,7 @@ impl FinishedBatch {
         self.count as usize
     }
 
-    /// The offset of the first record, −1 where the broker did not say; or why they failed.
+    /// The offset of the first record, −1 where the broker did not say.
     ///
     /// # Errors
     /// Why they failed.

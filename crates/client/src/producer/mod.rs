@@ -35,7 +35,11 @@ use crate::client::Client;
 
 /// Writes records. A cheap clone; all clones are one producer.
 ///
-/// Per partition, records are written in the order in which `enqueue` or `try_enqueue` returned. Memory is bounded by `buffer.memory`.
+/// Per partition, records are written in the order in which `enqueue`, `post` or their `try_` forms returned. Memory is bounded by
+/// `buffer.memory`. Dropping it does not wait: what was not sent is lost with the client, so [`flush`](Self::flush) or [`close`](Self::close)
+/// before the end of the program.
+///
+/// Java: `KafkaProducer`; idempotent as KIP-98 and KIP-360 have it, sticky without keys as KIP-480.
 #[derive(Clone, Debug)]
 pub struct Producer {
     shared: Arc<ProducerShared>,
@@ -62,13 +66,22 @@ impl Producer {
     /// [`ProduceError`], which says whether the record is in the log all the same.
     ///
     /// # Cancel safety
-    /// A record that has been accepted is sent all the same.
+    /// While it waits for room, nothing has been handed over. From then on the record is sent all the same, and its acknowledgement is not heard.
     ///
     /// # Examples
-    /// ```no_run
-    /// # async fn f(producer: felice::Producer) -> Result<(), felice::ProduceError> {
-    /// let delivery = producer.send(felice::NewRecord::to("orders").value("hello")).await?;
-    /// println!("offset {}", delivery.offset);
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// # let producer = client.producer().build().await?;
+    /// use felice::{NewRecord, Persisted};
+    /// let delivery = producer.send(NewRecord::to("orders").key("u42").value("hello")).await?;
+    /// assert_eq!((delivery.partition, delivery.offset), (0, 0));
+    ///
+    /// let error = producer.send(NewRecord::to("orders").partition(7).value("hello")).await.unwrap_err();
+    /// assert_eq!(error.persisted(), Persisted::No);
+    /// assert_eq!(error.record().and_then(|record| record.partition), Some(7)); // it comes back
     /// # Ok(()) }
     /// ```
     pub async fn send(&self, record: NewRecord<'_>) -> Result<Delivery, ProduceError> {
@@ -82,6 +95,24 @@ impl Producer {
     ///
     /// # Cancel safety
     /// While it waits for room, nothing has been handed over.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// # let producer = client.producer().build().await?;
+    /// use felice::NewRecord;
+    /// let mut pending = Vec::new();
+    /// for n in 0..1000 {
+    ///     pending.push(producer.enqueue(NewRecord::to("numbers").value(n.to_string())).await?);
+    /// }
+    /// for (n, pending) in (0..).zip(pending) {
+    ///     assert_eq!(pending.await?.offset, n);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn enqueue(&self, record: NewRecord<'_>) -> Result<Pending, ProduceError> {
         match self.shared.append(&record, true) {
             Ok(Some(pending)) => Ok(pending),
@@ -98,6 +129,23 @@ impl Producer {
     ///
     /// # Errors
     /// As [`Producer::enqueue`].
+    ///
+    /// # Cancel safety
+    /// As [`Producer::enqueue`].
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// # let producer = client.producer().build().await?;
+    /// for n in 0..1000 {
+    ///     producer.post(felice::NewRecord::to("numbers").value(n.to_string())).await?;
+    /// }
+    /// producer.flush().await?; // all thousand are in the log
+    /// # Ok(()) }
+    /// ```
     pub async fn post(&self, record: NewRecord<'_>) -> Result<(), ProduceError> {
         match self.shared.append(&record, false) {
             Ok(_) => Ok(()),
@@ -134,6 +182,28 @@ impl Producer {
     ///
     /// # Errors
     /// [`TryEnqueueError`].
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// use felice::{NewRecord, TryEnqueueError};
+    /// let producer = client.producer().buffer_memory(100_000).build().await?;
+    /// let value = vec![0; 50_000];
+    /// let mut given_back = 0;
+    /// for _ in 0..10 {
+    ///     match producer.try_enqueue(NewRecord::to("blobs").value(&value)) {
+    ///         Ok(pending) => pending.forget(),
+    ///         Err(TryEnqueueError::Full(_record)) => given_back += 1,
+    ///         Err(TryEnqueueError::Failed(error)) => return Err(error.into()),
+    ///     }
+    /// }
+    /// assert!(given_back > 0);
+    /// producer.flush().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn try_enqueue<'a>(&self, record: NewRecord<'a>) -> Result<Pending, TryEnqueueError<'a>> {
         match self.shared.append_if_free(&record, true) {
             Ok(Some(pending)) => Ok(pending),
@@ -150,6 +220,23 @@ impl Producer {
     ///
     /// # Errors
     /// [`FlushError`] where a record has failed since the last flush.
+    ///
+    /// # Cancel safety
+    /// Records are sent all the same; those that linger, linger again.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// use felice::NewRecord;
+    /// use std::time::Duration;
+    /// let producer = client.producer().linger(Duration::from_secs(60)).build().await?;
+    /// producer.post(NewRecord::to("orders").value("hello")).await?;
+    /// producer.flush().await?; // does not wait for the minute
+    /// # Ok(()) }
+    /// ```
     pub async fn flush(&self) -> Result<(), FlushError> {
         self.shared.flush().await
     }
@@ -157,12 +244,46 @@ impl Producer {
     /// Takes no more records, and waits until those it has are done, within a time.
     ///
     /// # Errors
-    /// What failed, or what was still on its way when the time was up.
+    /// What failed, or [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) with how much was still on its way when the time was up; it stays on
+    /// its way as long as the client lives.
+    ///
+    /// # Cancel safety
+    /// The producer is closed all the same, and sends what it has.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// # let producer = client.producer().build().await?;
+    /// use felice::{ErrorKind, NewRecord};
+    /// use std::time::Duration;
+    /// producer.post(NewRecord::to("orders").value("last")).await?;
+    /// producer.close(Duration::from_secs(10)).await?;
+    /// let error = producer.send(NewRecord::to("orders").value("late")).await.unwrap_err();
+    /// assert_eq!(error.error().kind(), ErrorKind::Closed);
+    /// # Ok(()) }
+    /// ```
     pub async fn close(&self, within: Duration) -> Result<(), Error> {
         self.shared.close(within).await
     }
 
-    /// A sink of records for streams: `stream.forward(producer.sink())`.
+    /// A sink of records for streams: `stream.forward(producer.sink())`. Flushing it waits for every acknowledgement.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// # let producer = client.producer().build().await?;
+    /// use felice::NewRecord;
+    /// use futures::{StreamExt, stream};
+    /// let records = stream::iter(["a", "b", "c"]).map(|value| Ok(NewRecord::to("letters").value(value)));
+    /// records.forward(producer.sink()).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn sink(&self) -> ProducerSink {
         ProducerSink::new(self.clone())
     }

@@ -47,17 +47,25 @@ pub type NewHeader<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
 
 /// A record to be written: borrows what it is made of, and owns it only where it has to wait or is given back.
 ///
+/// Java: `ProducerRecord`.
+///
+/// # Examples
 /// ```
 /// use felice::NewRecord;
 /// let record = NewRecord::to("orders").key("u42").value(b"hello").header("trace", "abc").partition(3);
 /// assert_eq!(record.topic, "orders");
+/// let kept: NewRecord<'static> = record.into_owned();
+/// assert_eq!(kept.value.as_deref(), Some(b"hello".as_slice()));
+///
+/// let tombstone = NewRecord::to("users").key("u42");
+/// assert_eq!(tombstone.value, None);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NewRecord<'a> {
     /// The topic.
     pub topic: Cow<'a, str>,
-    /// The partition; `None` leaves it to the partitioner.
+    /// The partition; `None` leaves it to the partitioner: the key's hash, or, without a key, one that changes from batch to batch.
     pub partition: Option<i32>,
     /// The key.
     pub key: Option<Cow<'a, [u8]>>,

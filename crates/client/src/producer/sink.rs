@@ -14,7 +14,7 @@ use super::record::NewRecord;
 
 type Enqueueing = Pin<Box<dyn Future<Output = Result<Pending, ProduceError>> + Send>>;
 
-/// A sink of records; flushing it waits for every acknowledgement.
+/// A sink of records, from [`Producer::sink`]; flushing it waits for every acknowledgement, and the first that failed ends it.
 pub struct ProducerSink {
     producer: Producer,
     enqueueing: Option<Enqueueing>,
