@@ -1,0 +1,240 @@
+//! Fetch requests and what their answers bring.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::messages::{FetchRequest, FetchResponse, fetch};
+use felice_protocol::primitives::Uuid;
+use felice_protocol::records::RecordBatches;
+use felice_protocol::time::Now;
+
+use super::partition::Partition;
+use super::{Asked, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, LeaderHint, Position};
+use crate::bugs::Bug;
+use crate::config::OffsetReset;
+use crate::consumer::budget::Charge;
+use crate::error::{Error, ErrorKind, Recovery};
+use crate::metadata::{Broker, BrokerId};
+
+impl Fetcher {
+    /// The next Fetch, if a broker that is `ready` can have one and there is room for the answer.
+    pub fn poll_fetch(&mut self, now: Now, ready: &mut dyn FnMut(BrokerId) -> bool) -> Option<FetchOut<FetchRequest>> {
+        let fetchable = |p: &Partition| p.resolved().filter(|_| !p.paused && !p.over && !p.is_blocked(now));
+        let brokers: BTreeSet<BrokerId> = self
+            .partitions
+            .values()
+            .filter(|p| fetchable(p).is_some())
+            .filter_map(|p| p.leader)
+            .filter(|broker| !self.busy.contains(broker))
+            .collect();
+        let broker = brokers.into_iter().find(|broker| ready(*broker))?;
+        if !self.budget.has_room() {
+            return None;
+        }
+        let id = self.next_request;
+        self.next_request += 1;
+        // The broker fills its answer from the front: each request begins with another partition.
+        self.rotation = self.rotation.wrapping_add(1);
+        let start = FetchId(self.rotation % self.next_partition.max(1));
+        let mut topics: Vec<fetch::request::FetchTopic> = Vec::new();
+        let mut asked = Vec::new();
+        let mut ids_known = true;
+        for (partition, p) in self.partitions.range(start..).chain(self.partitions.range(..start)) {
+            let Some(offset) = fetchable(p).filter(|_| p.leader == Some(broker)) else { continue };
+            ids_known &= p.topic_id != Uuid::default();
+            asked.push((*partition, p.generation, offset));
+            let entry = fetch::request::FetchPartition {
+                partition: p.index,
+                current_leader_epoch: p.leader_epoch,
+                fetch_offset: offset,
+                partition_max_bytes: self.config.max_partition_bytes,
+                ..Default::default()
+            };
+            match topics.last_mut().filter(|t| t.topic == p.topic) {
+                Some(topic) => topic.partitions.push(entry),
+                None => topics.push(fetch::request::FetchTopic {
+                    topic: p.topic.clone(),
+                    topic_id: p.topic_id,
+                    partitions: vec![entry],
+                    ..Default::default()
+                }),
+            }
+        }
+        self.busy.insert(broker);
+        self.fetches.insert(id, Asked { broker, partitions: asked });
+        let request = FetchRequest {
+            max_wait_ms: i32::try_from(self.config.max_wait.as_millis()).unwrap_or(i32::MAX),
+            min_bytes: self.config.min_bytes,
+            max_bytes: self.config.max_bytes,
+            isolation_level: self.config.isolation_level.code(),
+            // No session: id 0 and epoch −1.
+            session_id: 0,
+            session_epoch: -1,
+            topics,
+            rack_id: self.config.rack.as_str().into(),
+            ..FetchRequest::default()
+        };
+        Some(FetchOut { broker, request, id, max_version: if ids_known { i16::MAX } else { 12 } })
+    }
+
+    /// An answer came, in this frame.
+    pub fn handle_fetch(&mut self, now: Now, id: u64, response: FetchResponse, frame: Bytes) {
+        let Some(asked) = self.fetches.remove(&id) else { return };
+        self.busy.remove(&asked.broker);
+        if let Err(code) = response.error_code.ok() {
+            for (id, _, _) in asked.partitions {
+                if let Some(p) = self.partitions.get_mut(&id) {
+                    p.pause_after_error(now);
+                }
+            }
+            self.refresh |= code.is_stale_metadata();
+            return;
+        }
+        let charge = self.budget.charge(frame);
+        let endpoints = response.node_endpoints;
+        for topic in response.responses {
+            for answer in topic.partitions {
+                let found = asked.partitions.iter().find(|(id, _, _)| {
+                    self.partitions.get(id).is_some_and(|p| {
+                        p.index == answer.partition_index
+                            && (p.topic == topic.topic || topic.topic.is_empty() && p.topic_id == topic.topic_id)
+                    })
+                });
+                let Some(&(id, generation, offset)) = found else { continue };
+                if answer.current_leader.leader_id >= 0
+                    && let Some(p) = self.partitions.get(&id)
+                {
+                    let at = endpoints.iter().find(|e| e.node_id == answer.current_leader.leader_id);
+                    self.hints.push(LeaderHint {
+                        topic: p.topic.clone(),
+                        index: p.index,
+                        leader: answer.current_leader.leader_id,
+                        leader_epoch: answer.current_leader.leader_epoch,
+                        at: at.map(|e| Broker {
+                            id: e.node_id,
+                            host: e.host.clone(),
+                            port: e.port,
+                            rack: e.rack.clone(),
+                        }),
+                    });
+                }
+                self.handle_partition(now, id, generation, offset, answer, &charge);
+            }
+        }
+    }
+
+    fn handle_partition(
+        &mut self,
+        now: Now,
+        id: FetchId,
+        generation: u32,
+        offset: i64,
+        answer: fetch::response::PartitionData,
+        charge: &Arc<Charge>,
+    ) {
+        let stale = self.config.bugs.has(Bug::StaleFetchTaken);
+        let reset = self.config.offset_reset;
+        let Some(p) = self
+            .partitions
+            .get_mut(&id)
+            .filter(|p| stale || (p.generation == generation && p.position == Some(offset)))
+        else {
+            return;
+        };
+        if let Err(code) = answer.error_code.ok() {
+            p.pause_after_error(now);
+            match recovery(code) {
+                Recovery::ResetOffset => match reset {
+                    OffsetReset::Earliest => p.start = Some(Position::Start),
+                    OffsetReset::Latest => p.start = Some(Position::End),
+                    OffsetReset::Fail => {
+                        let message = format!("offset {offset} is not in the log");
+                        let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(code);
+                        self.fail(
+                            id,
+                            error.hinting("its records may have been deleted; seek, or set auto.offset.reset"),
+                        );
+                    }
+                },
+                Recovery::RefreshMetadata => self.refresh = true,
+                Recovery::Fail(code) => self.fail(id, Error::from_code(code, None)),
+                Recovery::Backoff | Recovery::FindCoordinator | Recovery::BumpEpoch => {}
+            }
+            return;
+        }
+        p.backoff.reset();
+        let records = answer.records.unwrap_or_default();
+        // Headers only: where the next request goes on. A batch that was cut off at the end is none.
+        let mut next = offset;
+        let mut corrupt = None;
+        for batch in RecordBatches::new(records.clone()) {
+            match batch {
+                Ok(batch) => next = next.max(batch.last_offset().saturating_add(1)),
+                Err(error) => {
+                    corrupt = Some(error);
+                    break;
+                }
+            }
+        }
+        if next > offset {
+            p.position = Some(next);
+            p.told_end = false;
+            let aborted = answer.aborted_transactions.unwrap_or_default();
+            self.events.push_back(FetchEvent::Data(Fetched {
+                partition: id,
+                topic: p.topic.clone(),
+                index: p.index,
+                records,
+                from: offset,
+                until: p.until,
+                high_watermark: answer.high_watermark,
+                log_start_offset: answer.log_start_offset,
+                aborted: aborted.iter().map(|a| (a.producer_id, a.first_offset)).collect(),
+                generation,
+                charge: charge.clone(),
+            }));
+        } else if let Some(error) = corrupt {
+            self.fail(
+                id,
+                Error::new(ErrorKind::Decode, format!("the batch at offset {offset} cannot be read: {error}")),
+            );
+            return;
+        }
+        let end =
+            if self.config.isolation_level.code() == 1 { answer.last_stable_offset } else { answer.high_watermark };
+        let Some(p) = self.partitions.get_mut(&id) else { return };
+        if next >= end && !p.told_end {
+            p.told_end = true;
+            self.events.push_back(FetchEvent::EndOfPartition { partition: id, offset: next });
+        }
+        self.check_over(id);
+    }
+
+    /// A Fetch will not be answered.
+    pub fn handle_fetch_failure(&mut self, now: Now, id: u64) {
+        let Some(asked) = self.fetches.remove(&id) else { return };
+        self.busy.remove(&asked.broker);
+        self.refresh = true;
+        for (id, _, _) in asked.partitions {
+            if let Some(p) = self.partitions.get_mut(&id) {
+                p.pause_after_error(now);
+            }
+        }
+    }
+}
+
+/// What Fetch does about a code.
+fn recovery(code: ErrorCode) -> Recovery {
+    match code {
+        ErrorCode::OFFSET_OUT_OF_RANGE => Recovery::ResetOffset,
+        ErrorCode::FENCED_LEADER_EPOCH
+        | ErrorCode::UNKNOWN_LEADER_EPOCH
+        | ErrorCode::UNKNOWN_TOPIC_ID
+        | ErrorCode::INCONSISTENT_TOPIC_ID => Recovery::RefreshMetadata,
+        code if code.is_stale_metadata() => Recovery::RefreshMetadata,
+        code if code.is_retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => Recovery::Backoff,
+        other => Recovery::Fail(other),
+    }
+}

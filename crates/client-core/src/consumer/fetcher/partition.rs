@@ -1,0 +1,85 @@
+//! A partition of the fetcher: where its leader is, and how far it has been read.
+
+use felice_protocol::primitives::{ByteStr, Uuid};
+use felice_protocol::time::{Instant, Now};
+
+use super::Position;
+use crate::backoff::Backoff;
+use crate::metadata::{BrokerId, ClusterMetadata};
+
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) topic: ByteStr,
+    pub(super) topic_id: Uuid,
+    pub(super) index: i32,
+    pub(super) leader: Option<BrokerId>,
+    pub(super) leader_epoch: i32,
+    pub(super) generation: u32,
+    pub(super) position: Option<i64>,
+    pub(super) start: Option<Position>,
+    pub(super) end: Option<Position>,
+    pub(super) until: Option<i64>,
+    pub(super) asking: bool,
+    pub(super) paused: bool,
+    pub(super) over: bool,
+    pub(super) told_end: bool,
+    pub(super) backoff: Backoff,
+    pub(super) blocked_until: Option<Instant>,
+}
+
+impl Partition {
+    /// A partition that nothing is known of, read from nowhere yet.
+    pub(super) fn new(topic: &ByteStr, index: i32, backoff: Backoff) -> Self {
+        Self {
+            topic: topic.clone(),
+            topic_id: Uuid::default(),
+            index,
+            leader: None,
+            leader_epoch: -1,
+            generation: 0,
+            position: None,
+            start: None,
+            end: None,
+            until: None,
+            asking: false,
+            paused: false,
+            over: false,
+            told_end: false,
+            backoff,
+            blocked_until: None,
+        }
+    }
+
+    /// Follows the partition to its leader.
+    pub(super) fn place(&mut self, metadata: &ClusterMetadata) {
+        let (Some(topic), Some(known)) =
+            (metadata.topics.get(&self.topic), metadata.partition(&self.topic, self.index))
+        else {
+            return;
+        };
+        self.topic_id = topic.id;
+        if self.leader != known.leader || self.leader_epoch != known.leader_epoch {
+            self.leader = known.leader;
+            self.leader_epoch = known.leader_epoch;
+            self.blocked_until = None;
+        }
+    }
+
+    pub(super) fn resolved(&self) -> Option<i64> {
+        if self.start.is_none() && self.end.is_none() { self.position } else { None }
+    }
+
+    pub(super) fn pause_after_error(&mut self, now: Now) {
+        self.blocked_until = Some(now.instant() + self.backoff.next());
+    }
+
+    pub(super) fn is_blocked(&self, now: Now) -> bool {
+        self.blocked_until.is_some_and(|until| until > now.instant())
+    }
+
+    pub(super) fn next_generation(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.told_end = false;
+        self.over = false;
+    }
+}
