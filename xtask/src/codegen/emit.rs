@@ -152,10 +152,11 @@ fn message_struct(out: &mut String, message: &Message, prefix: &str) -> Result<(
     let name = &message.name;
     let known = if min == max { format!("version == {min}") } else { format!("({min}..={max}).contains(&version)") };
     writeln!(out, "impl Message for {name} {{\nconst NAME: &'static str = {name:?};\n")?;
-    writeln!(out, "fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {{")?;
+    // Inline: a message is compiled where it is used, and only there.
+    writeln!(out, "#[inline]\nfn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {{")?;
     writeln!(out, "if {} {{ return Err(d.error(DecodeErrorKind::UnknownVersion(version))); }}", negated(&known))?;
     decode_body(out, &scope, &message.root)?;
-    writeln!(out, "}}\n\nfn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {{")?;
+    writeln!(out, "}}\n\n#[inline]\nfn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {{")?;
     writeln!(out, "if {} {{ return Err(EncodeError::UnknownVersion(version)); }}", negated(&known))?;
     encode_body(out, &scope, &message.root)?;
     out.push_str("}\n}\n\n");
@@ -169,9 +170,12 @@ fn nested_struct(out: &mut String, message: &Message, nested: &Struct, prefix: &
     let version = if uses_version(&scope, nested) { "version" } else { "_version" };
     let name = &nested.name;
     writeln!(out, "impl {name} {{")?;
-    writeln!(out, "pub(crate) fn decode(d: &mut Decoder, {version}: i16) -> Result<Self, DecodeError> {{")?;
+    writeln!(out, "#[inline]\npub(crate) fn decode(d: &mut Decoder, {version}: i16) -> Result<Self, DecodeError> {{")?;
     decode_body(out, &scope, nested)?;
-    writeln!(out, "}}\n\npub(crate) fn encode(&self, e: &mut Encoder, {version}: i16) -> Result<(), EncodeError> {{")?;
+    writeln!(
+        out,
+        "}}\n\n#[inline]\npub(crate) fn encode(&self, e: &mut Encoder, {version}: i16) -> Result<(), EncodeError> {{"
+    )?;
     encode_body(out, &scope, nested)?;
     out.push_str("}\n}\n\n");
     Ok(())
@@ -212,7 +216,7 @@ fn declare(out: &mut String, scope: &Scope<'_>, of: &Struct, about: &str) -> Res
     }
     out.push_str("}\n\n");
     if !derived {
-        writeln!(out, "impl Default for {} {{\nfn default() -> Self {{\nSelf {{", of.name)?;
+        writeln!(out, "impl Default for {} {{\n#[inline]\nfn default() -> Self {{\nSelf {{", of.name)?;
         for field in &of.fields {
             writeln!(out, "{}: {},", ident(field), default_value(field)?)?;
         }

@@ -23,6 +23,7 @@ pub struct AddOffsetsToTxnRequest {
 impl Message for AddOffsetsToTxnRequest {
     const NAME: &'static str = "AddOffsetsToTxnRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -35,6 +36,7 @@ impl Message for AddOffsetsToTxnRequest {
         Ok(Self { transactional_id, producer_id, producer_epoch, group_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -66,6 +68,7 @@ pub struct AddOffsetsToTxnResponse {
 impl Message for AddOffsetsToTxnResponse {
     const NAME: &'static str = "AddOffsetsToTxnResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -76,6 +79,7 @@ impl Message for AddOffsetsToTxnResponse {
         Ok(Self { throttle_time_ms, error_code, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -25,6 +25,7 @@ pub struct AddPartitionsToTxnRequest {
 impl Message for AddPartitionsToTxnRequest {
     const NAME: &'static str = "AddPartitionsToTxnRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -61,6 +62,7 @@ impl Message for AddPartitionsToTxnRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -117,6 +119,7 @@ pub struct AddPartitionsToTxnResponse {
 impl Message for AddPartitionsToTxnResponse {
     const NAME: &'static str = "AddPartitionsToTxnResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -146,6 +149,7 @@ impl Message for AddPartitionsToTxnResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -195,6 +199,7 @@ pub mod request {
     }
 
     impl AddPartitionsToTxnTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 3).map_err(|e| e.in_field("Name"))?;
             let partitions = d.vec(version >= 3, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -202,6 +207,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 3, &self.name)?;
             e.array(version >= 3, &self.partitions, |e, v| {
@@ -235,6 +241,7 @@ pub mod request {
     }
 
     impl AddPartitionsToTxnTransaction {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let transactional_id = d.string(true).map_err(|e| e.in_field("TransactionalId"))?;
             let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
@@ -246,6 +253,7 @@ pub mod request {
             Ok(Self { transactional_id, producer_id, producer_epoch, verify_only, topics, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.transactional_id)?;
             e.i64(self.producer_id);
@@ -277,6 +285,7 @@ pub mod response {
     }
 
     impl AddPartitionsToTxnTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 3).map_err(|e| e.in_field("Name"))?;
             let results_by_partition = d
@@ -286,6 +295,7 @@ pub mod response {
             Ok(Self { name, results_by_partition, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 3, &self.name)?;
             e.array(version >= 3, &self.results_by_partition, |e, v| v.encode(e, version))?;
@@ -310,6 +320,7 @@ pub mod response {
     }
 
     impl AddPartitionsToTxnPartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let partition_error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("PartitionErrorCode"))?;
@@ -317,6 +328,7 @@ pub mod response {
             Ok(Self { partition_index, partition_error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.partition_error_code.0);
@@ -341,6 +353,7 @@ pub mod response {
     }
 
     impl AddPartitionsToTxnResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let transactional_id = d.string(true).map_err(|e| e.in_field("TransactionalId"))?;
             let topic_results = d
@@ -350,6 +363,7 @@ pub mod response {
             Ok(Self { transactional_id, topic_results, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.transactional_id)?;
             e.array(true, &self.topic_results, |e, v| v.encode(e, version))?;

@@ -25,6 +25,7 @@ pub struct AddRaftVoterRequest {
 }
 
 impl Default for AddRaftVoterRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: Some(ByteStr::default()),
@@ -41,6 +42,7 @@ impl Default for AddRaftVoterRequest {
 impl Message for AddRaftVoterRequest {
     const NAME: &'static str = "AddRaftVoterRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +66,7 @@ impl Message for AddRaftVoterRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -99,6 +102,7 @@ pub struct AddRaftVoterResponse {
 }
 
 impl Default for AddRaftVoterResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -112,6 +116,7 @@ impl Default for AddRaftVoterResponse {
 impl Message for AddRaftVoterResponse {
     const NAME: &'static str = "AddRaftVoterResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -123,6 +128,7 @@ impl Message for AddRaftVoterResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -161,6 +167,7 @@ pub mod request {
     }
 
     impl Listener {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -169,6 +176,7 @@ pub mod request {
             Ok(Self { name, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;

@@ -17,6 +17,7 @@ pub struct AllocateProducerIdsRequest {
 }
 
 impl Default for AllocateProducerIdsRequest {
+    #[inline]
     fn default() -> Self {
         Self { broker_id: 0, broker_epoch: -1, unknown_tagged_fields: Vec::new() }
     }
@@ -25,6 +26,7 @@ impl Default for AllocateProducerIdsRequest {
 impl Message for AllocateProducerIdsRequest {
     const NAME: &'static str = "AllocateProducerIdsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -35,6 +37,7 @@ impl Message for AllocateProducerIdsRequest {
         Ok(Self { broker_id, broker_epoch, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -66,6 +69,7 @@ pub struct AllocateProducerIdsResponse {
 impl Message for AllocateProducerIdsResponse {
     const NAME: &'static str = "AllocateProducerIdsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -78,6 +82,7 @@ impl Message for AllocateProducerIdsResponse {
         Ok(Self { throttle_time_ms, error_code, producer_id_start, producer_id_len, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

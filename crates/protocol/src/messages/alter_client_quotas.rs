@@ -18,6 +18,7 @@ pub struct AlterClientQuotasRequest {
 impl Message for AlterClientQuotasRequest {
     const NAME: &'static str = "AlterClientQuotasRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -29,6 +30,7 @@ impl Message for AlterClientQuotasRequest {
         Ok(Self { entries, validate_only, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -58,6 +60,7 @@ pub struct AlterClientQuotasResponse {
 impl Message for AlterClientQuotasResponse {
     const NAME: &'static str = "AlterClientQuotasResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -69,6 +72,7 @@ impl Message for AlterClientQuotasResponse {
         Ok(Self { throttle_time_ms, entries, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -106,6 +110,7 @@ pub mod request {
     }
 
     impl EntryData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let entity = d.vec(version == 1, |d| EntityData::decode(d, version)).map_err(|e| e.in_field("Entity"))?;
             let ops = d.vec(version == 1, |d| OpData::decode(d, version)).map_err(|e| e.in_field("Ops"))?;
@@ -113,6 +118,7 @@ pub mod request {
             Ok(Self { entity, ops, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(version == 1, &self.entity, |e, v| v.encode(e, version))?;
             e.array(version == 1, &self.ops, |e, v| v.encode(e, version))?;
@@ -137,6 +143,7 @@ pub mod request {
     }
 
     impl Default for EntityData {
+        #[inline]
         fn default() -> Self {
             Self {
                 entity_type: ByteStr::default(),
@@ -147,6 +154,7 @@ pub mod request {
     }
 
     impl EntityData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let entity_type = d.string(version == 1).map_err(|e| e.in_field("EntityType"))?;
             let entity_name = d.nullable_string(version == 1).map_err(|e| e.in_field("EntityName"))?;
@@ -154,6 +162,7 @@ pub mod request {
             Ok(Self { entity_type, entity_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.entity_type)?;
             e.nullable_string(version == 1, self.entity_name.as_deref())?;
@@ -180,6 +189,7 @@ pub mod request {
     }
 
     impl OpData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let key = d.string(version == 1).map_err(|e| e.in_field("Key"))?;
             let value = d.f64().map_err(|e| e.in_field("Value"))?;
@@ -188,6 +198,7 @@ pub mod request {
             Ok(Self { key, value, remove, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.key)?;
             e.f64(self.value);
@@ -221,6 +232,7 @@ pub mod response {
     }
 
     impl Default for EntryData {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -232,6 +244,7 @@ pub mod response {
     }
 
     impl EntryData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(version == 1).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -240,6 +253,7 @@ pub mod response {
             Ok(Self { error_code, error_message, entity, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(version == 1, self.error_message.as_deref())?;
@@ -265,6 +279,7 @@ pub mod response {
     }
 
     impl Default for EntityData {
+        #[inline]
         fn default() -> Self {
             Self {
                 entity_type: ByteStr::default(),
@@ -275,6 +290,7 @@ pub mod response {
     }
 
     impl EntityData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let entity_type = d.string(version == 1).map_err(|e| e.in_field("EntityType"))?;
             let entity_name = d.nullable_string(version == 1).map_err(|e| e.in_field("EntityName"))?;
@@ -282,6 +298,7 @@ pub mod response {
             Ok(Self { entity_type, entity_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.entity_type)?;
             e.nullable_string(version == 1, self.entity_name.as_deref())?;

@@ -19,6 +19,7 @@ pub struct AlterPartitionRequest {
 }
 
 impl Default for AlterPartitionRequest {
+    #[inline]
     fn default() -> Self {
         Self { broker_id: 0, broker_epoch: -1, topics: Vec::new(), unknown_tagged_fields: Vec::new() }
     }
@@ -27,6 +28,7 @@ impl Default for AlterPartitionRequest {
 impl Message for AlterPartitionRequest {
     const NAME: &'static str = "AlterPartitionRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -38,6 +40,7 @@ impl Message for AlterPartitionRequest {
         Ok(Self { broker_id, broker_epoch, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -68,6 +71,7 @@ pub struct AlterPartitionResponse {
 impl Message for AlterPartitionResponse {
     const NAME: &'static str = "AlterPartitionResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -79,6 +83,7 @@ impl Message for AlterPartitionResponse {
         Ok(Self { throttle_time_ms, error_code, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -115,6 +120,7 @@ pub mod request {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -123,6 +129,7 @@ pub mod request {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -153,6 +160,7 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
@@ -177,6 +185,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i32(self.leader_epoch);
@@ -214,12 +223,14 @@ pub mod request {
     }
 
     impl Default for BrokerState {
+        #[inline]
         fn default() -> Self {
             Self { broker_id: 0, broker_epoch: -1, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl BrokerState {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
             let broker_epoch = d.i64().map_err(|e| e.in_field("BrokerEpoch"))?;
@@ -227,6 +238,7 @@ pub mod request {
             Ok(Self { broker_id, broker_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.broker_id);
             e.i64(self.broker_epoch);
@@ -255,6 +267,7 @@ pub mod response {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -263,6 +276,7 @@ pub mod response {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -295,6 +309,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -316,6 +331,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

@@ -19,6 +19,7 @@ pub struct AlterPartitionReassignmentsRequest {
 }
 
 impl Default for AlterPartitionReassignmentsRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             timeout_ms: 60000,
@@ -32,6 +33,7 @@ impl Default for AlterPartitionReassignmentsRequest {
 impl Message for AlterPartitionReassignmentsRequest {
     const NAME: &'static str = "AlterPartitionReassignmentsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -45,6 +47,7 @@ impl Message for AlterPartitionReassignmentsRequest {
         Ok(Self { timeout_ms, allow_replication_factor_change, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -81,6 +84,7 @@ pub struct AlterPartitionReassignmentsResponse {
 }
 
 impl Default for AlterPartitionReassignmentsResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -96,6 +100,7 @@ impl Default for AlterPartitionReassignmentsResponse {
 impl Message for AlterPartitionReassignmentsResponse {
     const NAME: &'static str = "AlterPartitionReassignmentsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -119,6 +124,7 @@ impl Message for AlterPartitionReassignmentsResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -159,6 +165,7 @@ pub mod request {
     }
 
     impl ReassignableTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions =
@@ -167,6 +174,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -189,6 +197,7 @@ pub mod request {
     }
 
     impl ReassignablePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let replicas = d.nullable_array(true, Decoder::i32).map_err(|e| e.in_field("Replicas"))?;
@@ -196,6 +205,7 @@ pub mod request {
             Ok(Self { partition_index, replicas, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.nullable_array(true, self.replicas.as_deref(), |e, v| {
@@ -227,6 +237,7 @@ pub mod response {
     }
 
     impl ReassignableTopicResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -236,6 +247,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -260,6 +272,7 @@ pub mod response {
     }
 
     impl Default for ReassignablePartitionResponse {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -271,6 +284,7 @@ pub mod response {
     }
 
     impl ReassignablePartitionResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -279,6 +293,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

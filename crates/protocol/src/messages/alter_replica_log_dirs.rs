@@ -16,6 +16,7 @@ pub struct AlterReplicaLogDirsRequest {
 impl Message for AlterReplicaLogDirsRequest {
     const NAME: &'static str = "AlterReplicaLogDirsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for AlterReplicaLogDirsRequest {
         Ok(Self { dirs, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -54,6 +56,7 @@ pub struct AlterReplicaLogDirsResponse {
 impl Message for AlterReplicaLogDirsResponse {
     const NAME: &'static str = "AlterReplicaLogDirsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -66,6 +69,7 @@ impl Message for AlterReplicaLogDirsResponse {
         Ok(Self { throttle_time_ms, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -103,6 +107,7 @@ pub mod request {
     }
 
     impl AlterReplicaLogDir {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let path = d.string(version == 2).map_err(|e| e.in_field("Path"))?;
             let topics = d
@@ -112,6 +117,7 @@ pub mod request {
             Ok(Self { path, topics, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.path)?;
             e.array(version == 2, &self.topics, |e, v| v.encode(e, version))?;
@@ -136,6 +142,7 @@ pub mod request {
     }
 
     impl AlterReplicaLogDirTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version == 2).map_err(|e| e.in_field("Name"))?;
             let partitions = d.vec(version == 2, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -143,6 +150,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.name)?;
             e.array(version == 2, &self.partitions, |e, v| {
@@ -176,6 +184,7 @@ pub mod response {
     }
 
     impl AlterReplicaLogDirTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(version == 2).map_err(|e| e.in_field("TopicName"))?;
             let partitions = d
@@ -185,6 +194,7 @@ pub mod response {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.topic_name)?;
             e.array(version == 2, &self.partitions, |e, v| v.encode(e, version))?;
@@ -209,6 +219,7 @@ pub mod response {
     }
 
     impl AlterReplicaLogDirPartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -216,6 +227,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

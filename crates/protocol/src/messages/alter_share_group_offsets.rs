@@ -19,6 +19,7 @@ pub struct AlterShareGroupOffsetsRequest {
 impl Message for AlterShareGroupOffsetsRequest {
     const NAME: &'static str = "AlterShareGroupOffsetsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -31,6 +32,7 @@ impl Message for AlterShareGroupOffsetsRequest {
         Ok(Self { group_id, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -62,6 +64,7 @@ pub struct AlterShareGroupOffsetsResponse {
 impl Message for AlterShareGroupOffsetsResponse {
     const NAME: &'static str = "AlterShareGroupOffsetsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -76,6 +79,7 @@ impl Message for AlterShareGroupOffsetsResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, responses, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -113,6 +117,7 @@ pub mod request {
     }
 
     impl AlterShareGroupOffsetsRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partitions = d
@@ -122,6 +127,7 @@ pub mod request {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -144,6 +150,7 @@ pub mod request {
     }
 
     impl AlterShareGroupOffsetsRequestPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let start_offset = d.i64().map_err(|e| e.in_field("StartOffset"))?;
@@ -151,6 +158,7 @@ pub mod request {
             Ok(Self { partition_index, start_offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.start_offset);
@@ -181,6 +189,7 @@ pub mod response {
     }
 
     impl AlterShareGroupOffsetsResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
@@ -191,6 +200,7 @@ pub mod response {
             Ok(Self { topic_name, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.uuid(self.topic_id);
@@ -216,6 +226,7 @@ pub mod response {
     }
 
     impl AlterShareGroupOffsetsResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -224,6 +235,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

@@ -18,6 +18,7 @@ pub struct AlterUserScramCredentialsRequest {
 impl Message for AlterUserScramCredentialsRequest {
     const NAME: &'static str = "AlterUserScramCredentialsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -32,6 +33,7 @@ impl Message for AlterUserScramCredentialsRequest {
         Ok(Self { deletions, upsertions, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -59,6 +61,7 @@ pub struct AlterUserScramCredentialsResponse {
 impl Message for AlterUserScramCredentialsResponse {
     const NAME: &'static str = "AlterUserScramCredentialsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -71,6 +74,7 @@ impl Message for AlterUserScramCredentialsResponse {
         Ok(Self { throttle_time_ms, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -107,6 +111,7 @@ pub mod request {
     }
 
     impl ScramCredentialDeletion {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let mechanism = d.i8().map_err(|e| e.in_field("Mechanism"))?;
@@ -114,6 +119,7 @@ pub mod request {
             Ok(Self { name, mechanism, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i8(self.mechanism);
@@ -142,6 +148,7 @@ pub mod request {
     }
 
     impl ScramCredentialUpsertion {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let mechanism = d.i8().map_err(|e| e.in_field("Mechanism"))?;
@@ -152,6 +159,7 @@ pub mod request {
             Ok(Self { name, mechanism, iterations, salt, salted_password, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i8(self.mechanism);
@@ -185,6 +193,7 @@ pub mod response {
     }
 
     impl Default for AlterUserScramCredentialsResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 user: ByteStr::default(),
@@ -196,6 +205,7 @@ pub mod response {
     }
 
     impl AlterUserScramCredentialsResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let user = d.string(true).map_err(|e| e.in_field("User"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -204,6 +214,7 @@ pub mod response {
             Ok(Self { user, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.user)?;
             e.i16(self.error_code.0);

@@ -19,6 +19,7 @@ pub struct ApiVersionsRequest {
 impl Message for ApiVersionsRequest {
     const NAME: &'static str = "ApiVersionsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +38,7 @@ impl Message for ApiVersionsRequest {
         Ok(Self { client_software_name, client_software_version, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -78,6 +80,7 @@ pub struct ApiVersionsResponse {
 }
 
 impl Default for ApiVersionsResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             error_code: ErrorCode(0),
@@ -95,6 +98,7 @@ impl Default for ApiVersionsResponse {
 impl Message for ApiVersionsResponse {
     const NAME: &'static str = "ApiVersionsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -146,6 +150,7 @@ impl Message for ApiVersionsResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -225,6 +230,7 @@ pub mod response {
     }
 
     impl ApiVersion {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let api_key = d.i16().map_err(|e| e.in_field("ApiKey"))?;
             let min_version = d.i16().map_err(|e| e.in_field("MinVersion"))?;
@@ -233,6 +239,7 @@ pub mod response {
             Ok(Self { api_key, min_version, max_version, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.api_key);
             e.i16(self.min_version);
@@ -260,6 +267,7 @@ pub mod response {
     }
 
     impl SupportedFeatureKey {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let min_version = d.i16().map_err(|e| e.in_field("MinVersion"))?;
@@ -268,6 +276,7 @@ pub mod response {
             Ok(Self { name, min_version, max_version, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i16(self.min_version);
@@ -293,6 +302,7 @@ pub mod response {
     }
 
     impl FinalizedFeatureKey {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let max_version_level = d.i16().map_err(|e| e.in_field("MaxVersionLevel"))?;
@@ -301,6 +311,7 @@ pub mod response {
             Ok(Self { name, max_version_level, min_version_level, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i16(self.max_version_level);

@@ -21,6 +21,7 @@ pub struct BeginQuorumEpochRequest {
 }
 
 impl Default for BeginQuorumEpochRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: None,
@@ -35,6 +36,7 @@ impl Default for BeginQuorumEpochRequest {
 impl Message for BeginQuorumEpochRequest {
     const NAME: &'static str = "BeginQuorumEpochRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -52,6 +54,7 @@ impl Message for BeginQuorumEpochRequest {
         Ok(Self { cluster_id, voter_id, topics, leader_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -89,6 +92,7 @@ pub struct BeginQuorumEpochResponse {
 impl Message for BeginQuorumEpochResponse {
     const NAME: &'static str = "BeginQuorumEpochResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -113,6 +117,7 @@ impl Message for BeginQuorumEpochResponse {
         Ok(Self { error_code, topics, node_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -163,6 +168,7 @@ pub mod request {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(version == 1).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -171,6 +177,7 @@ pub mod request {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.topic_name)?;
             e.array(version == 1, &self.partitions, |e, v| v.encode(e, version))?;
@@ -199,6 +206,7 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let voter_directory_id =
@@ -209,6 +217,7 @@ pub mod request {
             Ok(Self { partition_index, voter_directory_id, leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             if version == 1 {
@@ -239,6 +248,7 @@ pub mod request {
     }
 
     impl LeaderEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -247,6 +257,7 @@ pub mod request {
             Ok(Self { name, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;
@@ -276,6 +287,7 @@ pub mod response {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(version == 1).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -284,6 +296,7 @@ pub mod response {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.topic_name)?;
             e.array(version == 1, &self.partitions, |e, v| v.encode(e, version))?;
@@ -312,6 +325,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -321,6 +335,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -349,6 +364,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -357,6 +373,7 @@ pub mod response {
             Ok(Self { node_id, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

@@ -27,6 +27,7 @@ pub struct BrokerHeartbeatRequest {
 }
 
 impl Default for BrokerHeartbeatRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             broker_id: 0,
@@ -44,6 +45,7 @@ impl Default for BrokerHeartbeatRequest {
 impl Message for BrokerHeartbeatRequest {
     const NAME: &'static str = "BrokerHeartbeatRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -78,6 +80,7 @@ impl Message for BrokerHeartbeatRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -143,6 +146,7 @@ pub struct BrokerHeartbeatResponse {
 }
 
 impl Default for BrokerHeartbeatResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -158,6 +162,7 @@ impl Default for BrokerHeartbeatResponse {
 impl Message for BrokerHeartbeatResponse {
     const NAME: &'static str = "BrokerHeartbeatResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -171,6 +176,7 @@ impl Message for BrokerHeartbeatResponse {
         Ok(Self { throttle_time_ms, error_code, is_caught_up, is_fenced, should_shut_down, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -31,6 +31,7 @@ pub struct BrokerRegistrationRequest {
 }
 
 impl Default for BrokerRegistrationRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             broker_id: 0,
@@ -50,6 +51,7 @@ impl Default for BrokerRegistrationRequest {
 impl Message for BrokerRegistrationRequest {
     const NAME: &'static str = "BrokerRegistrationRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -81,6 +83,7 @@ impl Message for BrokerRegistrationRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -126,6 +129,7 @@ pub struct BrokerRegistrationResponse {
 }
 
 impl Default for BrokerRegistrationResponse {
+    #[inline]
     fn default() -> Self {
         Self { throttle_time_ms: 0, error_code: ErrorCode(0), broker_epoch: -1, unknown_tagged_fields: Vec::new() }
     }
@@ -134,6 +138,7 @@ impl Default for BrokerRegistrationResponse {
 impl Message for BrokerRegistrationResponse {
     const NAME: &'static str = "BrokerRegistrationResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -145,6 +150,7 @@ impl Message for BrokerRegistrationResponse {
         Ok(Self { throttle_time_ms, error_code, broker_epoch, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -185,6 +191,7 @@ pub mod request {
     }
 
     impl Listener {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -194,6 +201,7 @@ pub mod request {
             Ok(Self { name, host, port, security_protocol, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;
@@ -220,6 +228,7 @@ pub mod request {
     }
 
     impl Feature {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let min_supported_version = d.i16().map_err(|e| e.in_field("MinSupportedVersion"))?;
@@ -228,6 +237,7 @@ pub mod request {
             Ok(Self { name, min_supported_version, max_supported_version, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i16(self.min_supported_version);

@@ -33,6 +33,7 @@ pub struct ConsumerGroupHeartbeatRequest {
 }
 
 impl Default for ConsumerGroupHeartbeatRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             group_id: ByteStr::default(),
@@ -53,6 +54,7 @@ impl Default for ConsumerGroupHeartbeatRequest {
 impl Message for ConsumerGroupHeartbeatRequest {
     const NAME: &'static str = "ConsumerGroupHeartbeatRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -87,6 +89,7 @@ impl Message for ConsumerGroupHeartbeatRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -136,6 +139,7 @@ pub struct ConsumerGroupHeartbeatResponse {
 impl Message for ConsumerGroupHeartbeatResponse {
     const NAME: &'static str = "ConsumerGroupHeartbeatResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -161,6 +165,7 @@ impl Message for ConsumerGroupHeartbeatResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -207,6 +212,7 @@ pub mod request {
     }
 
     impl TopicPartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -214,6 +220,7 @@ pub mod request {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| {
@@ -244,6 +251,7 @@ pub mod response {
     }
 
     impl TopicPartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -251,6 +259,7 @@ pub mod response {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| {
@@ -274,6 +283,7 @@ pub mod response {
     }
 
     impl Assignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_partitions =
                 d.vec(true, |d| TopicPartitions::decode(d, version)).map_err(|e| e.in_field("TopicPartitions"))?;
@@ -281,6 +291,7 @@ pub mod response {
             Ok(Self { topic_partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(true, &self.topic_partitions, |e, v| v.encode(e, version))?;
             e.tag_count(self.unknown_tagged_fields.len())?;

@@ -25,6 +25,7 @@ pub struct ControllerRegistrationRequest {
 impl Message for ControllerRegistrationRequest {
     const NAME: &'static str = "ControllerRegistrationRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -38,6 +39,7 @@ impl Message for ControllerRegistrationRequest {
         Ok(Self { controller_id, incarnation_id, zk_migration_ready, listeners, features, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -68,6 +70,7 @@ pub struct ControllerRegistrationResponse {
 }
 
 impl Default for ControllerRegistrationResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -81,6 +84,7 @@ impl Default for ControllerRegistrationResponse {
 impl Message for ControllerRegistrationResponse {
     const NAME: &'static str = "ControllerRegistrationResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -92,6 +96,7 @@ impl Message for ControllerRegistrationResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -132,6 +137,7 @@ pub mod request {
     }
 
     impl Listener {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -141,6 +147,7 @@ pub mod request {
             Ok(Self { name, host, port, security_protocol, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;
@@ -167,6 +174,7 @@ pub mod request {
     }
 
     impl Feature {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let min_supported_version = d.i16().map_err(|e| e.in_field("MinSupportedVersion"))?;
@@ -175,6 +183,7 @@ pub mod request {
             Ok(Self { name, min_supported_version, max_supported_version, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i16(self.min_supported_version);

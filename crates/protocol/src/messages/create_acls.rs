@@ -16,6 +16,7 @@ pub struct CreateAclsRequest {
 impl Message for CreateAclsRequest {
     const NAME: &'static str = "CreateAclsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for CreateAclsRequest {
         Ok(Self { creations, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -54,6 +56,7 @@ pub struct CreateAclsResponse {
 impl Message for CreateAclsResponse {
     const NAME: &'static str = "CreateAclsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -66,6 +69,7 @@ impl Message for CreateAclsResponse {
         Ok(Self { throttle_time_ms, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -113,6 +117,7 @@ pub mod request {
     }
 
     impl Default for AclCreation {
+        #[inline]
         fn default() -> Self {
             Self {
                 resource_type: 0,
@@ -128,6 +133,7 @@ pub mod request {
     }
 
     impl AclCreation {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let resource_type = d.i8().map_err(|e| e.in_field("ResourceType"))?;
             let resource_name = d.string(version >= 2).map_err(|e| e.in_field("ResourceName"))?;
@@ -149,6 +155,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i8(self.resource_type);
             e.string(version >= 2, &self.resource_name)?;
@@ -184,6 +191,7 @@ pub mod response {
     }
 
     impl Default for AclCreationResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -194,6 +202,7 @@ pub mod response {
     }
 
     impl AclCreationResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(version >= 2).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -201,6 +210,7 @@ pub mod response {
             Ok(Self { error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(version >= 2, self.error_message.as_deref())?;

@@ -22,6 +22,7 @@ pub struct CreateDelegationTokenRequest {
 }
 
 impl Default for CreateDelegationTokenRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             owner_principal_type: Some(ByteStr::default()),
@@ -36,6 +37,7 @@ impl Default for CreateDelegationTokenRequest {
 impl Message for CreateDelegationTokenRequest {
     const NAME: &'static str = "CreateDelegationTokenRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -58,6 +60,7 @@ impl Message for CreateDelegationTokenRequest {
         Ok(Self { owner_principal_type, owner_principal_name, renewers, max_lifetime_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -115,6 +118,7 @@ pub struct CreateDelegationTokenResponse {
 impl Message for CreateDelegationTokenResponse {
     const NAME: &'static str = "CreateDelegationTokenResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -155,6 +159,7 @@ impl Message for CreateDelegationTokenResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -209,6 +214,7 @@ pub mod request {
     }
 
     impl CreatableRenewers {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let principal_type = d.string(version >= 2).map_err(|e| e.in_field("PrincipalType"))?;
             let principal_name = d.string(version >= 2).map_err(|e| e.in_field("PrincipalName"))?;
@@ -216,6 +222,7 @@ pub mod request {
             Ok(Self { principal_type, principal_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.principal_type)?;
             e.string(version >= 2, &self.principal_name)?;

@@ -20,6 +20,7 @@ pub struct CreatePartitionsRequest {
 impl Message for CreatePartitionsRequest {
     const NAME: &'static str = "CreatePartitionsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -33,6 +34,7 @@ impl Message for CreatePartitionsRequest {
         Ok(Self { topics, timeout_ms, validate_only, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -63,6 +65,7 @@ pub struct CreatePartitionsResponse {
 impl Message for CreatePartitionsResponse {
     const NAME: &'static str = "CreatePartitionsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -75,6 +78,7 @@ impl Message for CreatePartitionsResponse {
         Ok(Self { throttle_time_ms, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -114,6 +118,7 @@ pub mod request {
     }
 
     impl Default for CreatePartitionsTopic {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: ByteStr::default(),
@@ -125,6 +130,7 @@ pub mod request {
     }
 
     impl CreatePartitionsTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 2).map_err(|e| e.in_field("Name"))?;
             let count = d.i32().map_err(|e| e.in_field("Count"))?;
@@ -135,6 +141,7 @@ pub mod request {
             Ok(Self { name, count, assignments, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.name)?;
             e.i32(self.count);
@@ -158,12 +165,14 @@ pub mod request {
     }
 
     impl CreatePartitionsAssignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let broker_ids = d.vec(version >= 2, Decoder::i32).map_err(|e| e.in_field("BrokerIds"))?;
             let unknown_tagged_fields = if version >= 2 { d.tagged_fields(|_, _| Ok(false))? } else { Vec::new() };
             Ok(Self { broker_ids, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(version >= 2, &self.broker_ids, |e, v| {
                 e.i32(*v);
@@ -198,6 +207,7 @@ pub mod response {
     }
 
     impl CreatePartitionsTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 2).map_err(|e| e.in_field("Name"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -206,6 +216,7 @@ pub mod response {
             Ok(Self { name, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.name)?;
             e.i16(self.error_code.0);

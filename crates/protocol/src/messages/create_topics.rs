@@ -18,6 +18,7 @@ pub struct CreateTopicsRequest {
 }
 
 impl Default for CreateTopicsRequest {
+    #[inline]
     fn default() -> Self {
         Self { topics: Vec::new(), timeout_ms: 60000, validate_only: false, unknown_tagged_fields: Vec::new() }
     }
@@ -26,6 +27,7 @@ impl Default for CreateTopicsRequest {
 impl Message for CreateTopicsRequest {
     const NAME: &'static str = "CreateTopicsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=7).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -38,6 +40,7 @@ impl Message for CreateTopicsRequest {
         Ok(Self { topics, timeout_ms, validate_only, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=7).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -68,6 +71,7 @@ pub struct CreateTopicsResponse {
 impl Message for CreateTopicsResponse {
     const NAME: &'static str = "CreateTopicsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=7).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -80,6 +84,7 @@ impl Message for CreateTopicsResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=7).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -123,6 +128,7 @@ pub mod request {
     }
 
     impl CreatableTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 5).map_err(|e| e.in_field("Name"))?;
             let num_partitions = d.i32().map_err(|e| e.in_field("NumPartitions"))?;
@@ -136,6 +142,7 @@ pub mod request {
             Ok(Self { name, num_partitions, replication_factor, assignments, configs, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 5, &self.name)?;
             e.i32(self.num_partitions);
@@ -163,6 +170,7 @@ pub mod request {
     }
 
     impl CreatableReplicaAssignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let broker_ids = d.vec(version >= 5, Decoder::i32).map_err(|e| e.in_field("BrokerIds"))?;
@@ -170,6 +178,7 @@ pub mod request {
             Ok(Self { partition_index, broker_ids, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.array(version >= 5, &self.broker_ids, |e, v| {
@@ -197,12 +206,14 @@ pub mod request {
     }
 
     impl Default for CreatableTopicConfig {
+        #[inline]
         fn default() -> Self {
             Self { name: ByteStr::default(), value: Some(ByteStr::default()), unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl CreatableTopicConfig {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 5).map_err(|e| e.in_field("Name"))?;
             let value = d.nullable_string(version >= 5).map_err(|e| e.in_field("Value"))?;
@@ -210,6 +221,7 @@ pub mod request {
             Ok(Self { name, value, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 5, &self.name)?;
             e.nullable_string(version >= 5, self.value.as_deref())?;
@@ -252,6 +264,7 @@ pub mod response {
     }
 
     impl Default for CreatableTopicResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: ByteStr::default(),
@@ -268,6 +281,7 @@ pub mod response {
     }
 
     impl CreatableTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 5).map_err(|e| e.in_field("Name"))?;
             let topic_id = if version == 7 { d.uuid().map_err(|e| e.in_field("TopicId"))? } else { Uuid::ZERO };
@@ -308,6 +322,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 5, &self.name)?;
             if version == 7 {
@@ -361,6 +376,7 @@ pub mod response {
     }
 
     impl Default for CreatableTopicConfigs {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: ByteStr::default(),
@@ -374,6 +390,7 @@ pub mod response {
     }
 
     impl CreatableTopicConfigs {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let value = d.nullable_string(true).map_err(|e| e.in_field("Value"))?;
@@ -384,6 +401,7 @@ pub mod response {
             Ok(Self { name, value, read_only, config_source, is_sensitive, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.nullable_string(true, self.value.as_deref())?;

@@ -16,6 +16,7 @@ pub struct DeleteAclsRequest {
 impl Message for DeleteAclsRequest {
     const NAME: &'static str = "DeleteAclsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -27,6 +28,7 @@ impl Message for DeleteAclsRequest {
         Ok(Self { filters, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -55,6 +57,7 @@ pub struct DeleteAclsResponse {
 impl Message for DeleteAclsResponse {
     const NAME: &'static str = "DeleteAclsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -67,6 +70,7 @@ impl Message for DeleteAclsResponse {
         Ok(Self { throttle_time_ms, filter_results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -114,6 +118,7 @@ pub mod request {
     }
 
     impl Default for DeleteAclsFilter {
+        #[inline]
         fn default() -> Self {
             Self {
                 resource_type_filter: 0,
@@ -129,6 +134,7 @@ pub mod request {
     }
 
     impl DeleteAclsFilter {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let resource_type_filter = d.i8().map_err(|e| e.in_field("ResourceTypeFilter"))?;
             let resource_name_filter = d.nullable_string(version >= 2).map_err(|e| e.in_field("ResourceNameFilter"))?;
@@ -150,6 +156,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i8(self.resource_type_filter);
             e.nullable_string(version >= 2, self.resource_name_filter.as_deref())?;
@@ -187,6 +194,7 @@ pub mod response {
     }
 
     impl Default for DeleteAclsFilterResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -198,6 +206,7 @@ pub mod response {
     }
 
     impl DeleteAclsFilterResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(version >= 2).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -208,6 +217,7 @@ pub mod response {
             Ok(Self { error_code, error_message, matching_acls, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(version >= 2, self.error_message.as_deref())?;
@@ -247,6 +257,7 @@ pub mod response {
     }
 
     impl Default for DeleteAclsMatchingAcl {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -264,6 +275,7 @@ pub mod response {
     }
 
     impl DeleteAclsMatchingAcl {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(version >= 2).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -289,6 +301,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(version >= 2, self.error_message.as_deref())?;

@@ -16,6 +16,7 @@ pub struct DeleteGroupsRequest {
 impl Message for DeleteGroupsRequest {
     const NAME: &'static str = "DeleteGroupsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -25,6 +26,7 @@ impl Message for DeleteGroupsRequest {
         Ok(Self { groups_names, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -53,6 +55,7 @@ pub struct DeleteGroupsResponse {
 impl Message for DeleteGroupsResponse {
     const NAME: &'static str = "DeleteGroupsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -65,6 +68,7 @@ impl Message for DeleteGroupsResponse {
         Ok(Self { throttle_time_ms, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -103,6 +107,7 @@ pub mod response {
     }
 
     impl DeletableGroupResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let group_id = d.string(version == 2).map_err(|e| e.in_field("GroupId"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -110,6 +115,7 @@ pub mod response {
             Ok(Self { group_id, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.group_id)?;
             e.i16(self.error_code.0);

@@ -18,6 +18,7 @@ pub struct DeleteRecordsRequest {
 impl Message for DeleteRecordsRequest {
     const NAME: &'static str = "DeleteRecordsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -30,6 +31,7 @@ impl Message for DeleteRecordsRequest {
         Ok(Self { topics, timeout_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -59,6 +61,7 @@ pub struct DeleteRecordsResponse {
 impl Message for DeleteRecordsResponse {
     const NAME: &'static str = "DeleteRecordsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -71,6 +74,7 @@ impl Message for DeleteRecordsResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -108,6 +112,7 @@ pub mod request {
     }
 
     impl DeleteRecordsTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version == 2).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -117,6 +122,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.name)?;
             e.array(version == 2, &self.partitions, |e, v| v.encode(e, version))?;
@@ -141,6 +147,7 @@ pub mod request {
     }
 
     impl DeleteRecordsPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let offset = d.i64().map_err(|e| e.in_field("Offset"))?;
@@ -148,6 +155,7 @@ pub mod request {
             Ok(Self { partition_index, offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.offset);
@@ -178,6 +186,7 @@ pub mod response {
     }
 
     impl DeleteRecordsTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version == 2).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -187,6 +196,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.name)?;
             e.array(version == 2, &self.partitions, |e, v| v.encode(e, version))?;
@@ -213,6 +223,7 @@ pub mod response {
     }
 
     impl DeleteRecordsPartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let low_watermark = d.i64().map_err(|e| e.in_field("LowWatermark"))?;
@@ -221,6 +232,7 @@ pub mod response {
             Ok(Self { partition_index, low_watermark, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.low_watermark);

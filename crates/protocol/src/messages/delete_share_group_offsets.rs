@@ -19,6 +19,7 @@ pub struct DeleteShareGroupOffsetsRequest {
 impl Message for DeleteShareGroupOffsetsRequest {
     const NAME: &'static str = "DeleteShareGroupOffsetsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -31,6 +32,7 @@ impl Message for DeleteShareGroupOffsetsRequest {
         Ok(Self { group_id, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -62,6 +64,7 @@ pub struct DeleteShareGroupOffsetsResponse {
 impl Message for DeleteShareGroupOffsetsResponse {
     const NAME: &'static str = "DeleteShareGroupOffsetsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -76,6 +79,7 @@ impl Message for DeleteShareGroupOffsetsResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, responses, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -111,12 +115,14 @@ pub mod request {
     }
 
     impl DeleteShareGroupOffsetsRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
             Ok(Self { topic_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.tag_count(self.unknown_tagged_fields.len())?;
@@ -148,6 +154,7 @@ pub mod response {
     }
 
     impl DeleteShareGroupOffsetsResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
@@ -157,6 +164,7 @@ pub mod response {
             Ok(Self { topic_name, topic_id, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.uuid(self.topic_id);

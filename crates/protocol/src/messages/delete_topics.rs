@@ -20,6 +20,7 @@ pub struct DeleteTopicsRequest {
 impl Message for DeleteTopicsRequest {
     const NAME: &'static str = "DeleteTopicsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -39,6 +40,7 @@ impl Message for DeleteTopicsRequest {
         Ok(Self { topics, topic_names, timeout_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -75,6 +77,7 @@ pub struct DeleteTopicsResponse {
 impl Message for DeleteTopicsResponse {
     const NAME: &'static str = "DeleteTopicsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -87,6 +90,7 @@ impl Message for DeleteTopicsResponse {
         Ok(Self { throttle_time_ms, responses, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -124,6 +128,7 @@ pub mod request {
     }
 
     impl DeleteTopicState {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.nullable_string(true).map_err(|e| e.in_field("Name"))?;
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
@@ -131,6 +136,7 @@ pub mod request {
             Ok(Self { name, topic_id, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.nullable_string(true, self.name.as_deref())?;
             e.uuid(self.topic_id);
@@ -163,6 +169,7 @@ pub mod response {
     }
 
     impl Default for DeletableTopicResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: Some(ByteStr::default()),
@@ -175,6 +182,7 @@ pub mod response {
     }
 
     impl DeletableTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = if version == 6 { d.nullable_string(version >= 4) } else { d.string(version >= 4).map(Some) }
                 .map_err(|e| e.in_field("Name"))?;
@@ -186,6 +194,7 @@ pub mod response {
             Ok(Self { name, topic_id, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version == 6 {
                 e.nullable_string(version >= 4, self.name.as_deref())?;

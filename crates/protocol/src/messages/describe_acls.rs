@@ -27,6 +27,7 @@ pub struct DescribeAclsRequest {
 }
 
 impl Default for DescribeAclsRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             resource_type_filter: 0,
@@ -44,6 +45,7 @@ impl Default for DescribeAclsRequest {
 impl Message for DescribeAclsRequest {
     const NAME: &'static str = "DescribeAclsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -68,6 +70,7 @@ impl Message for DescribeAclsRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -104,6 +107,7 @@ pub struct DescribeAclsResponse {
 }
 
 impl Default for DescribeAclsResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -118,6 +122,7 @@ impl Default for DescribeAclsResponse {
 impl Message for DescribeAclsResponse {
     const NAME: &'static str = "DescribeAclsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -132,6 +137,7 @@ impl Message for DescribeAclsResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, resources, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -175,6 +181,7 @@ pub mod response {
     }
 
     impl Default for DescribeAclsResource {
+        #[inline]
         fn default() -> Self {
             Self {
                 resource_type: 0,
@@ -187,6 +194,7 @@ pub mod response {
     }
 
     impl DescribeAclsResource {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let resource_type = d.i8().map_err(|e| e.in_field("ResourceType"))?;
             let resource_name = d.string(version >= 2).map_err(|e| e.in_field("ResourceName"))?;
@@ -196,6 +204,7 @@ pub mod response {
             Ok(Self { resource_type, resource_name, pattern_type, acls, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i8(self.resource_type);
             e.string(version >= 2, &self.resource_name)?;
@@ -226,6 +235,7 @@ pub mod response {
     }
 
     impl AclDescription {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let principal = d.string(version >= 2).map_err(|e| e.in_field("Principal"))?;
             let host = d.string(version >= 2).map_err(|e| e.in_field("Host"))?;
@@ -235,6 +245,7 @@ pub mod response {
             Ok(Self { principal, host, operation, permission_type, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.principal)?;
             e.string(version >= 2, &self.host)?;

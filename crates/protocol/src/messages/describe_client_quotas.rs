@@ -19,6 +19,7 @@ pub struct DescribeClientQuotasRequest {
 impl Message for DescribeClientQuotasRequest {
     const NAME: &'static str = "DescribeClientQuotasRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -31,6 +32,7 @@ impl Message for DescribeClientQuotasRequest {
         Ok(Self { components, strict, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -62,6 +64,7 @@ pub struct DescribeClientQuotasResponse {
 }
 
 impl Default for DescribeClientQuotasResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -76,6 +79,7 @@ impl Default for DescribeClientQuotasResponse {
 impl Message for DescribeClientQuotasResponse {
     const NAME: &'static str = "DescribeClientQuotasResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -90,6 +94,7 @@ impl Message for DescribeClientQuotasResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, entries, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -131,6 +136,7 @@ pub mod request {
     }
 
     impl Default for ComponentData {
+        #[inline]
         fn default() -> Self {
             Self {
                 entity_type: ByteStr::default(),
@@ -142,6 +148,7 @@ pub mod request {
     }
 
     impl ComponentData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let entity_type = d.string(version == 1).map_err(|e| e.in_field("EntityType"))?;
             let match_type = d.i8().map_err(|e| e.in_field("MatchType"))?;
@@ -150,6 +157,7 @@ pub mod request {
             Ok(Self { entity_type, match_type, r#match, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.entity_type)?;
             e.i8(self.match_type);
@@ -180,6 +188,7 @@ pub mod response {
     }
 
     impl EntryData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let entity = d.vec(version == 1, |d| EntityData::decode(d, version)).map_err(|e| e.in_field("Entity"))?;
             let values = d.vec(version == 1, |d| ValueData::decode(d, version)).map_err(|e| e.in_field("Values"))?;
@@ -187,6 +196,7 @@ pub mod response {
             Ok(Self { entity, values, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(version == 1, &self.entity, |e, v| v.encode(e, version))?;
             e.array(version == 1, &self.values, |e, v| v.encode(e, version))?;
@@ -211,6 +221,7 @@ pub mod response {
     }
 
     impl Default for EntityData {
+        #[inline]
         fn default() -> Self {
             Self {
                 entity_type: ByteStr::default(),
@@ -221,6 +232,7 @@ pub mod response {
     }
 
     impl EntityData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let entity_type = d.string(version == 1).map_err(|e| e.in_field("EntityType"))?;
             let entity_name = d.nullable_string(version == 1).map_err(|e| e.in_field("EntityName"))?;
@@ -228,6 +240,7 @@ pub mod response {
             Ok(Self { entity_type, entity_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.entity_type)?;
             e.nullable_string(version == 1, self.entity_name.as_deref())?;
@@ -252,6 +265,7 @@ pub mod response {
     }
 
     impl ValueData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let key = d.string(version == 1).map_err(|e| e.in_field("Key"))?;
             let value = d.f64().map_err(|e| e.in_field("Value"))?;
@@ -259,6 +273,7 @@ pub mod response {
             Ok(Self { key, value, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.key)?;
             e.f64(self.value);

@@ -19,6 +19,7 @@ pub struct DescribeClusterRequest {
 }
 
 impl Default for DescribeClusterRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             include_cluster_authorized_operations: false,
@@ -32,6 +33,7 @@ impl Default for DescribeClusterRequest {
 impl Message for DescribeClusterRequest {
     const NAME: &'static str = "DescribeClusterRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -45,6 +47,7 @@ impl Message for DescribeClusterRequest {
         Ok(Self { include_cluster_authorized_operations, endpoint_type, include_fenced_brokers, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -91,6 +94,7 @@ pub struct DescribeClusterResponse {
 }
 
 impl Default for DescribeClusterResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -109,6 +113,7 @@ impl Default for DescribeClusterResponse {
 impl Message for DescribeClusterResponse {
     const NAME: &'static str = "DescribeClusterResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -136,6 +141,7 @@ impl Message for DescribeClusterResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -187,6 +193,7 @@ pub mod response {
     }
 
     impl DescribeClusterBroker {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let broker_id = d.i32().map_err(|e| e.in_field("BrokerId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -197,6 +204,7 @@ pub mod response {
             Ok(Self { broker_id, host, port, rack, is_fenced, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.broker_id);
             e.string(true, &self.host)?;

@@ -20,6 +20,7 @@ pub struct DescribeConfigsRequest {
 impl Message for DescribeConfigsRequest {
     const NAME: &'static str = "DescribeConfigsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +35,7 @@ impl Message for DescribeConfigsRequest {
         Ok(Self { resources, include_synonyms, include_documentation, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -68,6 +70,7 @@ pub struct DescribeConfigsResponse {
 impl Message for DescribeConfigsResponse {
     const NAME: &'static str = "DescribeConfigsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -80,6 +83,7 @@ impl Message for DescribeConfigsResponse {
         Ok(Self { throttle_time_ms, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -119,6 +123,7 @@ pub mod request {
     }
 
     impl Default for DescribeConfigsResource {
+        #[inline]
         fn default() -> Self {
             Self {
                 resource_type: 0,
@@ -130,6 +135,7 @@ pub mod request {
     }
 
     impl DescribeConfigsResource {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let resource_type = d.i8().map_err(|e| e.in_field("ResourceType"))?;
             let resource_name = d.string(version == 4).map_err(|e| e.in_field("ResourceName"))?;
@@ -140,6 +146,7 @@ pub mod request {
             Ok(Self { resource_type, resource_name, configuration_keys, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i8(self.resource_type);
             e.string(version == 4, &self.resource_name)?;
@@ -177,6 +184,7 @@ pub mod response {
     }
 
     impl Default for DescribeConfigsResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -190,6 +198,7 @@ pub mod response {
     }
 
     impl DescribeConfigsResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(version == 4).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -202,6 +211,7 @@ pub mod response {
             Ok(Self { error_code, error_message, resource_type, resource_name, configs, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(version == 4, self.error_message.as_deref())?;
@@ -241,6 +251,7 @@ pub mod response {
     }
 
     impl Default for DescribeConfigsResourceResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: ByteStr::default(),
@@ -257,6 +268,7 @@ pub mod response {
     }
 
     impl DescribeConfigsResourceResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version == 4).map_err(|e| e.in_field("Name"))?;
             let value = d.nullable_string(version == 4).map_err(|e| e.in_field("Value"))?;
@@ -286,6 +298,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 4, &self.name)?;
             e.nullable_string(version == 4, self.value.as_deref())?;
@@ -322,6 +335,7 @@ pub mod response {
     }
 
     impl Default for DescribeConfigsSynonym {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: ByteStr::default(),
@@ -333,6 +347,7 @@ pub mod response {
     }
 
     impl DescribeConfigsSynonym {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version == 4).map_err(|e| e.in_field("Name"))?;
             let value = d.nullable_string(version == 4).map_err(|e| e.in_field("Value"))?;
@@ -341,6 +356,7 @@ pub mod response {
             Ok(Self { name, value, source, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 4, &self.name)?;
             e.nullable_string(version == 4, self.value.as_deref())?;

@@ -15,6 +15,7 @@ pub struct DescribeDelegationTokenRequest {
 }
 
 impl Default for DescribeDelegationTokenRequest {
+    #[inline]
     fn default() -> Self {
         Self { owners: Some(Vec::new()), unknown_tagged_fields: Vec::new() }
     }
@@ -23,6 +24,7 @@ impl Default for DescribeDelegationTokenRequest {
 impl Message for DescribeDelegationTokenRequest {
     const NAME: &'static str = "DescribeDelegationTokenRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +36,7 @@ impl Message for DescribeDelegationTokenRequest {
         Ok(Self { owners, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -64,6 +67,7 @@ pub struct DescribeDelegationTokenResponse {
 impl Message for DescribeDelegationTokenResponse {
     const NAME: &'static str = "DescribeDelegationTokenResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -77,6 +81,7 @@ impl Message for DescribeDelegationTokenResponse {
         Ok(Self { error_code, tokens, throttle_time_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -115,6 +120,7 @@ pub mod request {
     }
 
     impl DescribeDelegationTokenOwner {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let principal_type = d.string(version >= 2).map_err(|e| e.in_field("PrincipalType"))?;
             let principal_name = d.string(version >= 2).map_err(|e| e.in_field("PrincipalName"))?;
@@ -122,6 +128,7 @@ pub mod request {
             Ok(Self { principal_type, principal_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.principal_type)?;
             e.string(version >= 2, &self.principal_name)?;
@@ -168,6 +175,7 @@ pub mod response {
     }
 
     impl DescribedDelegationToken {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let principal_type = d.string(version >= 2).map_err(|e| e.in_field("PrincipalType"))?;
             let principal_name = d.string(version >= 2).map_err(|e| e.in_field("PrincipalName"))?;
@@ -205,6 +213,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.principal_type)?;
             e.string(version >= 2, &self.principal_name)?;
@@ -245,6 +254,7 @@ pub mod response {
     }
 
     impl DescribedDelegationTokenRenewer {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let principal_type = d.string(version >= 2).map_err(|e| e.in_field("PrincipalType"))?;
             let principal_name = d.string(version >= 2).map_err(|e| e.in_field("PrincipalName"))?;
@@ -252,6 +262,7 @@ pub mod response {
             Ok(Self { principal_type, principal_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.principal_type)?;
             e.string(version >= 2, &self.principal_name)?;

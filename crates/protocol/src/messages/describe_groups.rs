@@ -18,6 +18,7 @@ pub struct DescribeGroupsRequest {
 impl Message for DescribeGroupsRequest {
     const NAME: &'static str = "DescribeGroupsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -29,6 +30,7 @@ impl Message for DescribeGroupsRequest {
         Ok(Self { groups, include_authorized_operations, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -62,6 +64,7 @@ pub struct DescribeGroupsResponse {
 impl Message for DescribeGroupsResponse {
     const NAME: &'static str = "DescribeGroupsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -73,6 +76,7 @@ impl Message for DescribeGroupsResponse {
         Ok(Self { throttle_time_ms, groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -126,6 +130,7 @@ pub mod response {
     }
 
     impl Default for DescribedGroup {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -142,6 +147,7 @@ pub mod response {
     }
 
     impl DescribedGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message =
@@ -168,6 +174,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             if version == 6 {
@@ -214,6 +221,7 @@ pub mod response {
     }
 
     impl DescribedGroupMember {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(version >= 5).map_err(|e| e.in_field("MemberId"))?;
             let group_instance_id = if version >= 4 {
@@ -237,6 +245,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 5, &self.member_id)?;
             if version >= 4 {

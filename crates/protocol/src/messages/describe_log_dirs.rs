@@ -15,6 +15,7 @@ pub struct DescribeLogDirsRequest {
 }
 
 impl Default for DescribeLogDirsRequest {
+    #[inline]
     fn default() -> Self {
         Self { topics: Some(Vec::new()), unknown_tagged_fields: Vec::new() }
     }
@@ -23,6 +24,7 @@ impl Default for DescribeLogDirsRequest {
 impl Message for DescribeLogDirsRequest {
     const NAME: &'static str = "DescribeLogDirsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +36,7 @@ impl Message for DescribeLogDirsRequest {
         Ok(Self { topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -64,6 +67,7 @@ pub struct DescribeLogDirsResponse {
 impl Message for DescribeLogDirsResponse {
     const NAME: &'static str = "DescribeLogDirsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -78,6 +82,7 @@ impl Message for DescribeLogDirsResponse {
         Ok(Self { throttle_time_ms, error_code, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -118,6 +123,7 @@ pub mod request {
     }
 
     impl DescribableLogDirTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = d.string(version >= 2).map_err(|e| e.in_field("Topic"))?;
             let partitions = d.vec(version >= 2, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -125,6 +131,7 @@ pub mod request {
             Ok(Self { topic, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.topic)?;
             e.array(version >= 2, &self.partitions, |e, v| {
@@ -166,6 +173,7 @@ pub mod response {
     }
 
     impl Default for DescribeLogDirsResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -180,6 +188,7 @@ pub mod response {
     }
 
     impl DescribeLogDirsResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let log_dir = d.string(version >= 2).map_err(|e| e.in_field("LogDir"))?;
@@ -192,6 +201,7 @@ pub mod response {
             Ok(Self { error_code, log_dir, topics, total_bytes, usable_bytes, is_cordoned, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.string(version >= 2, &self.log_dir)?;
@@ -226,6 +236,7 @@ pub mod response {
     }
 
     impl DescribeLogDirsTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 2).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -235,6 +246,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 2, &self.name)?;
             e.array(version >= 2, &self.partitions, |e, v| v.encode(e, version))?;
@@ -263,6 +275,7 @@ pub mod response {
     }
 
     impl DescribeLogDirsPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let partition_size = d.i64().map_err(|e| e.in_field("PartitionSize"))?;
@@ -272,6 +285,7 @@ pub mod response {
             Ok(Self { partition_index, partition_size, offset_lag, is_future_key, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.partition_size);

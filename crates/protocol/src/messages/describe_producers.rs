@@ -16,6 +16,7 @@ pub struct DescribeProducersRequest {
 impl Message for DescribeProducersRequest {
     const NAME: &'static str = "DescribeProducersRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -25,6 +26,7 @@ impl Message for DescribeProducersRequest {
         Ok(Self { topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -51,6 +53,7 @@ pub struct DescribeProducersResponse {
 impl Message for DescribeProducersResponse {
     const NAME: &'static str = "DescribeProducersResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -61,6 +64,7 @@ impl Message for DescribeProducersResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -96,6 +100,7 @@ pub mod request {
     }
 
     impl TopicRequest {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partition_indexes = d.vec(true, Decoder::i32).map_err(|e| e.in_field("PartitionIndexes"))?;
@@ -103,6 +108,7 @@ pub mod request {
             Ok(Self { name, partition_indexes, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partition_indexes, |e, v| {
@@ -134,6 +140,7 @@ pub mod response {
     }
 
     impl TopicResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions =
@@ -142,6 +149,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -168,6 +176,7 @@ pub mod response {
     }
 
     impl PartitionResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -178,6 +187,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, error_message, active_producers, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -210,6 +220,7 @@ pub mod response {
     }
 
     impl Default for ProducerState {
+        #[inline]
         fn default() -> Self {
             Self {
                 producer_id: 0,
@@ -224,6 +235,7 @@ pub mod response {
     }
 
     impl ProducerState {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
             let producer_epoch = d.i32().map_err(|e| e.in_field("ProducerEpoch"))?;
@@ -243,6 +255,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.producer_id);
             e.i32(self.producer_epoch);

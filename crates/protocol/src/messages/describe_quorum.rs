@@ -17,6 +17,7 @@ pub struct DescribeQuorumRequest {
 impl Message for DescribeQuorumRequest {
     const NAME: &'static str = "DescribeQuorumRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for DescribeQuorumRequest {
         Ok(Self { topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -54,6 +56,7 @@ pub struct DescribeQuorumResponse {
 }
 
 impl Default for DescribeQuorumResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             error_code: ErrorCode(0),
@@ -68,6 +71,7 @@ impl Default for DescribeQuorumResponse {
 impl Message for DescribeQuorumResponse {
     const NAME: &'static str = "DescribeQuorumResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -88,6 +92,7 @@ impl Message for DescribeQuorumResponse {
         Ok(Self { error_code, error_message, topics, nodes, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -131,6 +136,7 @@ pub mod request {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -139,6 +145,7 @@ pub mod request {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -159,12 +166,14 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
             Ok(Self { partition_index, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.tag_count(self.unknown_tagged_fields.len())?;
@@ -198,6 +207,7 @@ pub mod response {
     }
 
     impl Default for ReplicaState {
+        #[inline]
         fn default() -> Self {
             Self {
                 replica_id: 0,
@@ -211,6 +221,7 @@ pub mod response {
     }
 
     impl ReplicaState {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let replica_id = d.i32().map_err(|e| e.in_field("ReplicaId"))?;
             let replica_directory_id =
@@ -231,6 +242,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.replica_id);
             if version == 2 {
@@ -264,6 +276,7 @@ pub mod response {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -272,6 +285,7 @@ pub mod response {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -306,6 +320,7 @@ pub mod response {
     }
 
     impl Default for PartitionData {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -322,6 +337,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -350,6 +366,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -380,6 +397,7 @@ pub mod response {
     }
 
     impl Node {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let listeners = d.vec(true, |d| Listener::decode(d, version)).map_err(|e| e.in_field("Listeners"))?;
@@ -387,6 +405,7 @@ pub mod response {
             Ok(Self { node_id, listeners, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.array(true, &self.listeners, |e, v| v.encode(e, version))?;
@@ -411,6 +430,7 @@ pub mod response {
     }
 
     impl Listener {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -419,6 +439,7 @@ pub mod response {
             Ok(Self { name, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;

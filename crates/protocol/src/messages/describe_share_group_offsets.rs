@@ -16,6 +16,7 @@ pub struct DescribeShareGroupOffsetsRequest {
 impl Message for DescribeShareGroupOffsetsRequest {
     const NAME: &'static str = "DescribeShareGroupOffsetsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -27,6 +28,7 @@ impl Message for DescribeShareGroupOffsetsRequest {
         Ok(Self { groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -53,6 +55,7 @@ pub struct DescribeShareGroupOffsetsResponse {
 impl Message for DescribeShareGroupOffsetsResponse {
     const NAME: &'static str = "DescribeShareGroupOffsetsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -65,6 +68,7 @@ impl Message for DescribeShareGroupOffsetsResponse {
         Ok(Self { throttle_time_ms, groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -100,12 +104,14 @@ pub mod request {
     }
 
     impl Default for DescribeShareGroupOffsetsRequestGroup {
+        #[inline]
         fn default() -> Self {
             Self { group_id: ByteStr::default(), topics: Some(Vec::new()), unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl DescribeShareGroupOffsetsRequestGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
             let topics = d
@@ -115,6 +121,7 @@ pub mod request {
             Ok(Self { group_id, topics, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.group_id)?;
             e.nullable_array(true, self.topics.as_deref(), |e, v| v.encode(e, version))?;
@@ -137,6 +144,7 @@ pub mod request {
     }
 
     impl DescribeShareGroupOffsetsRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -144,6 +152,7 @@ pub mod request {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.array(true, &self.partitions, |e, v| {
@@ -179,6 +188,7 @@ pub mod response {
     }
 
     impl DescribeShareGroupOffsetsResponseGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
             let topics = d
@@ -190,6 +200,7 @@ pub mod response {
             Ok(Self { group_id, topics, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.group_id)?;
             e.array(true, &self.topics, |e, v| v.encode(e, version))?;
@@ -216,6 +227,7 @@ pub mod response {
     }
 
     impl DescribeShareGroupOffsetsResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
@@ -226,6 +238,7 @@ pub mod response {
             Ok(Self { topic_name, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.uuid(self.topic_id);
@@ -257,6 +270,7 @@ pub mod response {
     }
 
     impl Default for DescribeShareGroupOffsetsResponsePartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -271,6 +285,7 @@ pub mod response {
     }
 
     impl DescribeShareGroupOffsetsResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let start_offset = d.i64().map_err(|e| e.in_field("StartOffset"))?;
@@ -290,6 +305,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.start_offset);

@@ -18,6 +18,7 @@ pub struct DescribeTopicPartitionsRequest {
 }
 
 impl Default for DescribeTopicPartitionsRequest {
+    #[inline]
     fn default() -> Self {
         Self { topics: Vec::new(), response_partition_limit: 2000, cursor: None, unknown_tagged_fields: Vec::new() }
     }
@@ -26,6 +27,7 @@ impl Default for DescribeTopicPartitionsRequest {
 impl Message for DescribeTopicPartitionsRequest {
     const NAME: &'static str = "DescribeTopicPartitionsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +39,7 @@ impl Message for DescribeTopicPartitionsRequest {
         Ok(Self { topics, response_partition_limit, cursor, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -73,6 +76,7 @@ pub struct DescribeTopicPartitionsResponse {
 impl Message for DescribeTopicPartitionsResponse {
     const NAME: &'static str = "DescribeTopicPartitionsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -87,6 +91,7 @@ impl Message for DescribeTopicPartitionsResponse {
         Ok(Self { throttle_time_ms, topics, next_cursor, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -127,12 +132,14 @@ pub mod request {
     }
 
     impl TopicRequest {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
             Ok(Self { name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.tag_count(self.unknown_tagged_fields.len())?;
@@ -154,6 +161,7 @@ pub mod request {
     }
 
     impl Cursor {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
@@ -161,6 +169,7 @@ pub mod request {
             Ok(Self { topic_name, partition_index, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.i32(self.partition_index);
@@ -197,6 +206,7 @@ pub mod response {
     }
 
     impl Default for DescribeTopicPartitionsResponseTopic {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -211,6 +221,7 @@ pub mod response {
     }
 
     impl DescribeTopicPartitionsResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let name = d.nullable_string(true).map_err(|e| e.in_field("Name"))?;
@@ -232,6 +243,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(true, self.name.as_deref())?;
@@ -272,6 +284,7 @@ pub mod response {
     }
 
     impl Default for DescribeTopicPartitionsResponsePartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -289,6 +302,7 @@ pub mod response {
     }
 
     impl DescribeTopicPartitionsResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
@@ -315,6 +329,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.i32(self.partition_index);
@@ -359,6 +374,7 @@ pub mod response {
     }
 
     impl Cursor {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
@@ -366,6 +382,7 @@ pub mod response {
             Ok(Self { topic_name, partition_index, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.i32(self.partition_index);

@@ -15,6 +15,7 @@ pub struct DescribeUserScramCredentialsRequest {
 }
 
 impl Default for DescribeUserScramCredentialsRequest {
+    #[inline]
     fn default() -> Self {
         Self { users: Some(Vec::new()), unknown_tagged_fields: Vec::new() }
     }
@@ -23,6 +24,7 @@ impl Default for DescribeUserScramCredentialsRequest {
 impl Message for DescribeUserScramCredentialsRequest {
     const NAME: &'static str = "DescribeUserScramCredentialsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -33,6 +35,7 @@ impl Message for DescribeUserScramCredentialsRequest {
         Ok(Self { users, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -61,6 +64,7 @@ pub struct DescribeUserScramCredentialsResponse {
 }
 
 impl Default for DescribeUserScramCredentialsResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -75,6 +79,7 @@ impl Default for DescribeUserScramCredentialsResponse {
 impl Message for DescribeUserScramCredentialsResponse {
     const NAME: &'static str = "DescribeUserScramCredentialsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -89,6 +94,7 @@ impl Message for DescribeUserScramCredentialsResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -124,12 +130,14 @@ pub mod request {
     }
 
     impl UserName {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
             Ok(Self { name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.tag_count(self.unknown_tagged_fields.len())?;
@@ -161,6 +169,7 @@ pub mod response {
     }
 
     impl Default for DescribeUserScramCredentialsResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 user: ByteStr::default(),
@@ -173,6 +182,7 @@ pub mod response {
     }
 
     impl DescribeUserScramCredentialsResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let user = d.string(true).map_err(|e| e.in_field("User"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -183,6 +193,7 @@ pub mod response {
             Ok(Self { user, error_code, error_message, credential_infos, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.user)?;
             e.i16(self.error_code.0);
@@ -207,6 +218,7 @@ pub mod response {
     }
 
     impl CredentialInfo {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let mechanism = d.i8().map_err(|e| e.in_field("Mechanism"))?;
             let iterations = d.i32().map_err(|e| e.in_field("Iterations"))?;
@@ -214,6 +226,7 @@ pub mod response {
             Ok(Self { mechanism, iterations, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i8(self.mechanism);
             e.i32(self.iterations);

@@ -19,6 +19,7 @@ pub struct ElectLeadersRequest {
 }
 
 impl Default for ElectLeadersRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             election_type: 0,
@@ -32,6 +33,7 @@ impl Default for ElectLeadersRequest {
 impl Message for ElectLeadersRequest {
     const NAME: &'static str = "ElectLeadersRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -45,6 +47,7 @@ impl Message for ElectLeadersRequest {
         Ok(Self { election_type, topic_partitions, timeout_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -81,6 +84,7 @@ pub struct ElectLeadersResponse {
 impl Message for ElectLeadersResponse {
     const NAME: &'static str = "ElectLeadersResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -95,6 +99,7 @@ impl Message for ElectLeadersResponse {
         Ok(Self { throttle_time_ms, error_code, replica_election_results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -137,6 +142,7 @@ pub mod request {
     }
 
     impl TopicPartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = d.string(version == 2).map_err(|e| e.in_field("Topic"))?;
             let partitions = d.vec(version == 2, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -144,6 +150,7 @@ pub mod request {
             Ok(Self { topic, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.topic)?;
             e.array(version == 2, &self.partitions, |e, v| {
@@ -177,6 +184,7 @@ pub mod response {
     }
 
     impl ReplicaElectionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = d.string(version == 2).map_err(|e| e.in_field("Topic"))?;
             let partition_result = d
@@ -186,6 +194,7 @@ pub mod response {
             Ok(Self { topic, partition_result, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 2, &self.topic)?;
             e.array(version == 2, &self.partition_result, |e, v| v.encode(e, version))?;
@@ -212,6 +221,7 @@ pub mod response {
     }
 
     impl Default for PartitionResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_id: 0,
@@ -223,6 +233,7 @@ pub mod response {
     }
 
     impl PartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_id = d.i32().map_err(|e| e.in_field("PartitionId"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -231,6 +242,7 @@ pub mod response {
             Ok(Self { partition_id, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_id);
             e.i16(self.error_code.0);

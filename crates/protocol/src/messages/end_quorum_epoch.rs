@@ -21,6 +21,7 @@ pub struct EndQuorumEpochRequest {
 impl Message for EndQuorumEpochRequest {
     const NAME: &'static str = "EndQuorumEpochRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +38,7 @@ impl Message for EndQuorumEpochRequest {
         Ok(Self { cluster_id, topics, leader_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -71,6 +73,7 @@ pub struct EndQuorumEpochResponse {
 impl Message for EndQuorumEpochResponse {
     const NAME: &'static str = "EndQuorumEpochResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -95,6 +98,7 @@ impl Message for EndQuorumEpochResponse {
         Ok(Self { error_code, topics, node_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -145,6 +149,7 @@ pub mod request {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(version == 1).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -153,6 +158,7 @@ pub mod request {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.topic_name)?;
             e.array(version == 1, &self.partitions, |e, v| v.encode(e, version))?;
@@ -183,6 +189,7 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
@@ -208,6 +215,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i32(self.leader_id);
@@ -242,6 +250,7 @@ pub mod request {
     }
 
     impl ReplicaInfo {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let candidate_id = d.i32().map_err(|e| e.in_field("CandidateId"))?;
             let candidate_directory_id = d.uuid().map_err(|e| e.in_field("CandidateDirectoryId"))?;
@@ -249,6 +258,7 @@ pub mod request {
             Ok(Self { candidate_id, candidate_directory_id, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.candidate_id);
             e.uuid(self.candidate_directory_id);
@@ -273,6 +283,7 @@ pub mod request {
     }
 
     impl LeaderEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -281,6 +292,7 @@ pub mod request {
             Ok(Self { name, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;
@@ -310,6 +322,7 @@ pub mod response {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(version == 1).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -318,6 +331,7 @@ pub mod response {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.topic_name)?;
             e.array(version == 1, &self.partitions, |e, v| v.encode(e, version))?;
@@ -346,6 +360,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -355,6 +370,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -383,6 +399,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -391,6 +408,7 @@ pub mod response {
             Ok(Self { node_id, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

@@ -23,6 +23,7 @@ pub struct EndTxnRequest {
 impl Message for EndTxnRequest {
     const NAME: &'static str = "EndTxnRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -35,6 +36,7 @@ impl Message for EndTxnRequest {
         Ok(Self { transactional_id, producer_id, producer_epoch, committed, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -68,6 +70,7 @@ pub struct EndTxnResponse {
 }
 
 impl Default for EndTxnResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -82,6 +85,7 @@ impl Default for EndTxnResponse {
 impl Message for EndTxnResponse {
     const NAME: &'static str = "EndTxnResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -94,6 +98,7 @@ impl Message for EndTxnResponse {
         Ok(Self { throttle_time_ms, error_code, producer_id, producer_epoch, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

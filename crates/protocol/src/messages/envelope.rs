@@ -20,6 +20,7 @@ pub struct EnvelopeRequest {
 }
 
 impl Default for EnvelopeRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             request_data: Bytes::new(),
@@ -33,6 +34,7 @@ impl Default for EnvelopeRequest {
 impl Message for EnvelopeRequest {
     const NAME: &'static str = "EnvelopeRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -44,6 +46,7 @@ impl Message for EnvelopeRequest {
         Ok(Self { request_data, request_principal, client_host_address, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -72,6 +75,7 @@ pub struct EnvelopeResponse {
 impl Message for EnvelopeResponse {
     const NAME: &'static str = "EnvelopeResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -82,6 +86,7 @@ impl Message for EnvelopeResponse {
         Ok(Self { response_data, error_code, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -20,6 +20,7 @@ pub struct ExpireDelegationTokenRequest {
 impl Message for ExpireDelegationTokenRequest {
     const NAME: &'static str = "ExpireDelegationTokenRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -30,6 +31,7 @@ impl Message for ExpireDelegationTokenRequest {
         Ok(Self { hmac, expiry_time_period_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -61,6 +63,7 @@ pub struct ExpireDelegationTokenResponse {
 impl Message for ExpireDelegationTokenResponse {
     const NAME: &'static str = "ExpireDelegationTokenResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -72,6 +75,7 @@ impl Message for ExpireDelegationTokenResponse {
         Ok(Self { error_code, expiry_timestamp_ms, throttle_time_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -37,6 +37,7 @@ pub struct FetchRequest {
 }
 
 impl Default for FetchRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: None,
@@ -59,6 +60,7 @@ impl Default for FetchRequest {
 impl Message for FetchRequest {
     const NAME: &'static str = "FetchRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(4..=18).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -115,6 +117,7 @@ impl Message for FetchRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(4..=18).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -194,6 +197,7 @@ pub struct FetchResponse {
 impl Message for FetchResponse {
     const NAME: &'static str = "FetchResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(4..=18).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -222,6 +226,7 @@ impl Message for FetchResponse {
         Ok(Self { throttle_time_ms, error_code, session_id, responses, node_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(4..=18).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -280,12 +285,14 @@ pub mod request {
     }
 
     impl Default for ReplicaState {
+        #[inline]
         fn default() -> Self {
             Self { replica_id: -1, replica_epoch: -1, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl ReplicaState {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let replica_id = d.i32().map_err(|e| e.in_field("ReplicaId"))?;
             let replica_epoch = d.i64().map_err(|e| e.in_field("ReplicaEpoch"))?;
@@ -293,6 +300,7 @@ pub mod request {
             Ok(Self { replica_id, replica_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.replica_id);
             e.i64(self.replica_epoch);
@@ -317,6 +325,7 @@ pub mod request {
     }
 
     impl FetchTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = if version <= 12 {
                 d.string(version == 12).map_err(|e| e.in_field("Topic"))?
@@ -330,6 +339,7 @@ pub mod request {
             Ok(Self { topic, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 12 {
                 e.string(version == 12, &self.topic)?;
@@ -371,6 +381,7 @@ pub mod request {
     }
 
     impl Default for FetchPartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition: 0,
@@ -387,6 +398,7 @@ pub mod request {
     }
 
     impl FetchPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let current_leader_epoch =
@@ -426,6 +438,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             if version >= 9 {
@@ -483,6 +496,7 @@ pub mod request {
     }
 
     impl ForgottenTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = if version <= 12 {
                 d.string(version == 12).map_err(|e| e.in_field("Topic"))?
@@ -495,6 +509,7 @@ pub mod request {
             Ok(Self { topic, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 12 {
                 e.string(version == 12, &self.topic)?;
@@ -536,6 +551,7 @@ pub mod response {
     }
 
     impl FetchableTopicResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = if version <= 12 {
                 d.string(version == 12).map_err(|e| e.in_field("Topic"))?
@@ -549,6 +565,7 @@ pub mod response {
             Ok(Self { topic, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 12 {
                 e.string(version == 12, &self.topic)?;
@@ -596,6 +613,7 @@ pub mod response {
     }
 
     impl Default for PartitionData {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -615,6 +633,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -667,6 +686,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -740,12 +760,14 @@ pub mod response {
     }
 
     impl Default for EpochEndOffset {
+        #[inline]
         fn default() -> Self {
             Self { epoch: -1, end_offset: -1, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl EpochEndOffset {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
             let end_offset = d.i64().map_err(|e| e.in_field("EndOffset"))?;
@@ -753,6 +775,7 @@ pub mod response {
             Ok(Self { epoch, end_offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.epoch);
             e.i64(self.end_offset);
@@ -775,12 +798,14 @@ pub mod response {
     }
 
     impl Default for LeaderIdAndEpoch {
+        #[inline]
         fn default() -> Self {
             Self { leader_id: -1, leader_epoch: -1, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl LeaderIdAndEpoch {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
             let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
@@ -788,6 +813,7 @@ pub mod response {
             Ok(Self { leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.leader_id);
             e.i32(self.leader_epoch);
@@ -810,12 +836,14 @@ pub mod response {
     }
 
     impl Default for SnapshotId {
+        #[inline]
         fn default() -> Self {
             Self { end_offset: -1, epoch: -1, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl SnapshotId {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let end_offset = d.i64().map_err(|e| e.in_field("EndOffset"))?;
             let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
@@ -823,6 +851,7 @@ pub mod response {
             Ok(Self { end_offset, epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.end_offset);
             e.i32(self.epoch);
@@ -845,6 +874,7 @@ pub mod response {
     }
 
     impl AbortedTransaction {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
             let first_offset = d.i64().map_err(|e| e.in_field("FirstOffset"))?;
@@ -852,6 +882,7 @@ pub mod response {
             Ok(Self { producer_id, first_offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i64(self.producer_id);
             e.i64(self.first_offset);
@@ -880,6 +911,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -889,6 +921,7 @@ pub mod response {
             Ok(Self { node_id, host, port, rack, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

@@ -21,6 +21,7 @@ pub struct FetchSnapshotRequest {
 }
 
 impl Default for FetchSnapshotRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: None,
@@ -35,6 +36,7 @@ impl Default for FetchSnapshotRequest {
 impl Message for FetchSnapshotRequest {
     const NAME: &'static str = "FetchSnapshotRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -53,6 +55,7 @@ impl Message for FetchSnapshotRequest {
         Ok(Self { cluster_id, replica_id, max_bytes, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -95,6 +98,7 @@ pub struct FetchSnapshotResponse {
 impl Message for FetchSnapshotResponse {
     const NAME: &'static str = "FetchSnapshotResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -115,6 +119,7 @@ impl Message for FetchSnapshotResponse {
         Ok(Self { throttle_time_ms, error_code, topics, node_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -164,6 +169,7 @@ pub mod request {
     }
 
     impl TopicSnapshot {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions =
@@ -172,6 +178,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -200,6 +207,7 @@ pub mod request {
     }
 
     impl PartitionSnapshot {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let current_leader_epoch = d.i32().map_err(|e| e.in_field("CurrentLeaderEpoch"))?;
@@ -223,6 +231,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             e.i32(self.current_leader_epoch);
@@ -257,6 +266,7 @@ pub mod request {
     }
 
     impl SnapshotId {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let end_offset = d.i64().map_err(|e| e.in_field("EndOffset"))?;
             let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
@@ -264,6 +274,7 @@ pub mod request {
             Ok(Self { end_offset, epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.end_offset);
             e.i32(self.epoch);
@@ -293,6 +304,7 @@ pub mod response {
     }
 
     impl TopicSnapshot {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions =
@@ -301,6 +313,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -333,6 +346,7 @@ pub mod response {
     }
 
     impl PartitionSnapshot {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let index = d.i32().map_err(|e| e.in_field("Index"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -360,6 +374,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.index);
             e.i16(self.error_code.0);
@@ -396,6 +411,7 @@ pub mod response {
     }
 
     impl SnapshotId {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let end_offset = d.i64().map_err(|e| e.in_field("EndOffset"))?;
             let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
@@ -403,6 +419,7 @@ pub mod response {
             Ok(Self { end_offset, epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.end_offset);
             e.i32(self.epoch);
@@ -425,6 +442,7 @@ pub mod response {
     }
 
     impl LeaderIdAndEpoch {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
             let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
@@ -432,6 +450,7 @@ pub mod response {
             Ok(Self { leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.leader_id);
             e.i32(self.leader_epoch);
@@ -456,6 +475,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -464,6 +484,7 @@ pub mod response {
             Ok(Self { node_id, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

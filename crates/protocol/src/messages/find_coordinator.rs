@@ -21,6 +21,7 @@ pub struct FindCoordinatorRequest {
 impl Message for FindCoordinatorRequest {
     const NAME: &'static str = "FindCoordinatorRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +38,7 @@ impl Message for FindCoordinatorRequest {
         Ok(Self { key, key_type, coordinator_keys, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -87,6 +89,7 @@ pub struct FindCoordinatorResponse {
 }
 
 impl Default for FindCoordinatorResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -104,6 +107,7 @@ impl Default for FindCoordinatorResponse {
 impl Message for FindCoordinatorResponse {
     const NAME: &'static str = "FindCoordinatorResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -138,6 +142,7 @@ impl Message for FindCoordinatorResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -213,6 +218,7 @@ pub mod response {
     }
 
     impl Default for Coordinator {
+        #[inline]
         fn default() -> Self {
             Self {
                 key: ByteStr::default(),
@@ -227,6 +233,7 @@ pub mod response {
     }
 
     impl Coordinator {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let key = d.string(true).map_err(|e| e.in_field("Key"))?;
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
@@ -238,6 +245,7 @@ pub mod response {
             Ok(Self { key, node_id, host, port, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.key)?;
             e.i32(self.node_id);

@@ -23,6 +23,7 @@ pub struct HeartbeatRequest {
 impl Message for HeartbeatRequest {
     const NAME: &'static str = "HeartbeatRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -39,6 +40,7 @@ impl Message for HeartbeatRequest {
         Ok(Self { group_id, generation_id, member_id, group_instance_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -74,6 +76,7 @@ pub struct HeartbeatResponse {
 impl Message for HeartbeatResponse {
     const NAME: &'static str = "HeartbeatResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -84,6 +87,7 @@ impl Message for HeartbeatResponse {
         Ok(Self { throttle_time_ms, error_code, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

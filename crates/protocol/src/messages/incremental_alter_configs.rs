@@ -18,6 +18,7 @@ pub struct IncrementalAlterConfigsRequest {
 impl Message for IncrementalAlterConfigsRequest {
     const NAME: &'static str = "IncrementalAlterConfigsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -30,6 +31,7 @@ impl Message for IncrementalAlterConfigsRequest {
         Ok(Self { resources, validate_only, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -59,6 +61,7 @@ pub struct IncrementalAlterConfigsResponse {
 impl Message for IncrementalAlterConfigsResponse {
     const NAME: &'static str = "IncrementalAlterConfigsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -71,6 +74,7 @@ impl Message for IncrementalAlterConfigsResponse {
         Ok(Self { throttle_time_ms, responses, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -110,6 +114,7 @@ pub mod request {
     }
 
     impl AlterConfigsResource {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let resource_type = d.i8().map_err(|e| e.in_field("ResourceType"))?;
             let resource_name = d.string(version == 1).map_err(|e| e.in_field("ResourceName"))?;
@@ -119,6 +124,7 @@ pub mod request {
             Ok(Self { resource_type, resource_name, configs, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i8(self.resource_type);
             e.string(version == 1, &self.resource_name)?;
@@ -146,6 +152,7 @@ pub mod request {
     }
 
     impl Default for AlterableConfig {
+        #[inline]
         fn default() -> Self {
             Self {
                 name: ByteStr::default(),
@@ -157,6 +164,7 @@ pub mod request {
     }
 
     impl AlterableConfig {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version == 1).map_err(|e| e.in_field("Name"))?;
             let config_operation = d.i8().map_err(|e| e.in_field("ConfigOperation"))?;
@@ -165,6 +173,7 @@ pub mod request {
             Ok(Self { name, config_operation, value, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 1, &self.name)?;
             e.i8(self.config_operation);
@@ -200,6 +209,7 @@ pub mod response {
     }
 
     impl Default for AlterConfigsResourceResponse {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -212,6 +222,7 @@ pub mod response {
     }
 
     impl AlterConfigsResourceResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(version == 1).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -221,6 +232,7 @@ pub mod response {
             Ok(Self { error_code, error_message, resource_type, resource_name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(version == 1, self.error_message.as_deref())?;

@@ -25,6 +25,7 @@ pub struct InitProducerIdRequest {
 }
 
 impl Default for InitProducerIdRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             transactional_id: Some(ByteStr::default()),
@@ -41,6 +42,7 @@ impl Default for InitProducerIdRequest {
 impl Message for InitProducerIdRequest {
     const NAME: &'static str = "InitProducerIdRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -63,6 +65,7 @@ impl Message for InitProducerIdRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -118,6 +121,7 @@ pub struct InitProducerIdResponse {
 }
 
 impl Default for InitProducerIdResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -134,6 +138,7 @@ impl Default for InitProducerIdResponse {
 impl Message for InitProducerIdResponse {
     const NAME: &'static str = "InitProducerIdResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=6).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -158,6 +163,7 @@ impl Message for InitProducerIdResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=6).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -18,6 +18,7 @@ pub struct InitializeShareGroupStateRequest {
 impl Message for InitializeShareGroupStateRequest {
     const NAME: &'static str = "InitializeShareGroupStateRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -29,6 +30,7 @@ impl Message for InitializeShareGroupStateRequest {
         Ok(Self { group_id, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -54,6 +56,7 @@ pub struct InitializeShareGroupStateResponse {
 impl Message for InitializeShareGroupStateResponse {
     const NAME: &'static str = "InitializeShareGroupStateResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +67,7 @@ impl Message for InitializeShareGroupStateResponse {
         Ok(Self { results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -98,6 +102,7 @@ pub mod request {
     }
 
     impl InitializeStateData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -106,6 +111,7 @@ pub mod request {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -130,6 +136,7 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let state_epoch = d.i32().map_err(|e| e.in_field("StateEpoch"))?;
@@ -138,6 +145,7 @@ pub mod request {
             Ok(Self { partition, state_epoch, start_offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             e.i32(self.state_epoch);
@@ -167,6 +175,7 @@ pub mod response {
     }
 
     impl InitializeStateResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -175,6 +184,7 @@ pub mod response {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -199,6 +209,7 @@ pub mod response {
     }
 
     impl PartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -207,6 +218,7 @@ pub mod response {
             Ok(Self { partition, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             e.i16(self.error_code.0);

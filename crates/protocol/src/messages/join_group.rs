@@ -29,6 +29,7 @@ pub struct JoinGroupRequest {
 }
 
 impl Default for JoinGroupRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             group_id: ByteStr::default(),
@@ -47,6 +48,7 @@ impl Default for JoinGroupRequest {
 impl Message for JoinGroupRequest {
     const NAME: &'static str = "JoinGroupRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=9).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -80,6 +82,7 @@ impl Message for JoinGroupRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=9).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -135,6 +138,7 @@ pub struct JoinGroupResponse {
 }
 
 impl Default for JoinGroupResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -154,6 +158,7 @@ impl Default for JoinGroupResponse {
 impl Message for JoinGroupResponse {
     const NAME: &'static str = "JoinGroupResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=9).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -187,6 +192,7 @@ impl Message for JoinGroupResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=9).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -246,6 +252,7 @@ pub mod request {
     }
 
     impl JoinGroupRequestProtocol {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 6).map_err(|e| e.in_field("Name"))?;
             let metadata = d.bytes(version >= 6).map_err(|e| e.in_field("Metadata"))?;
@@ -253,6 +260,7 @@ pub mod request {
             Ok(Self { name, metadata, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 6, &self.name)?;
             e.bytes(version >= 6, &self.metadata)?;
@@ -285,6 +293,7 @@ pub mod response {
     }
 
     impl JoinGroupResponseMember {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(version >= 6).map_err(|e| e.in_field("MemberId"))?;
             let group_instance_id = if version >= 5 {
@@ -297,6 +306,7 @@ pub mod response {
             Ok(Self { member_id, group_instance_id, metadata, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 6, &self.member_id)?;
             if version >= 5 {

@@ -21,6 +21,7 @@ pub struct LeaveGroupRequest {
 impl Message for LeaveGroupRequest {
     const NAME: &'static str = "LeaveGroupRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +38,7 @@ impl Message for LeaveGroupRequest {
         Ok(Self { group_id, member_id, members, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -77,6 +79,7 @@ pub struct LeaveGroupResponse {
 impl Message for LeaveGroupResponse {
     const NAME: &'static str = "LeaveGroupResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -92,6 +95,7 @@ impl Message for LeaveGroupResponse {
         Ok(Self { throttle_time_ms, error_code, members, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -138,6 +142,7 @@ pub mod request {
     }
 
     impl MemberIdentity {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(version >= 4).map_err(|e| e.in_field("MemberId"))?;
             let group_instance_id = d.nullable_string(version >= 4).map_err(|e| e.in_field("GroupInstanceId"))?;
@@ -146,6 +151,7 @@ pub mod request {
             Ok(Self { member_id, group_instance_id, reason, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 4, &self.member_id)?;
             e.nullable_string(version >= 4, self.group_instance_id.as_deref())?;
@@ -181,6 +187,7 @@ pub mod response {
     }
 
     impl Default for MemberResponse {
+        #[inline]
         fn default() -> Self {
             Self {
                 member_id: ByteStr::default(),
@@ -192,6 +199,7 @@ pub mod response {
     }
 
     impl MemberResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(version >= 4).map_err(|e| e.in_field("MemberId"))?;
             let group_instance_id = d.nullable_string(version >= 4).map_err(|e| e.in_field("GroupInstanceId"))?;
@@ -200,6 +208,7 @@ pub mod response {
             Ok(Self { member_id, group_instance_id, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 4, &self.member_id)?;
             e.nullable_string(version >= 4, self.group_instance_id.as_deref())?;

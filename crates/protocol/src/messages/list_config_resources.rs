@@ -17,6 +17,7 @@ pub struct ListConfigResourcesRequest {
 impl Message for ListConfigResourcesRequest {
     const NAME: &'static str = "ListConfigResourcesRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -27,6 +28,7 @@ impl Message for ListConfigResourcesRequest {
         Ok(Self { resource_types, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -62,6 +64,7 @@ pub struct ListConfigResourcesResponse {
 impl Message for ListConfigResourcesResponse {
     const NAME: &'static str = "ListConfigResourcesResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -74,6 +77,7 @@ impl Message for ListConfigResourcesResponse {
         Ok(Self { throttle_time_ms, error_code, config_resources, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -110,12 +114,14 @@ pub mod response {
     }
 
     impl Default for ConfigResource {
+        #[inline]
         fn default() -> Self {
             Self { resource_name: ByteStr::default(), resource_type: 16, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl ConfigResource {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let resource_name = d.string(true).map_err(|e| e.in_field("ResourceName"))?;
             let resource_type = if version == 1 { d.i8().map_err(|e| e.in_field("ResourceType"))? } else { 16 };
@@ -123,6 +129,7 @@ pub mod response {
             Ok(Self { resource_name, resource_type, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.resource_name)?;
             if version == 1 {

@@ -19,6 +19,7 @@ pub struct ListGroupsRequest {
 impl Message for ListGroupsRequest {
     const NAME: &'static str = "ListGroupsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +38,7 @@ impl Message for ListGroupsRequest {
         Ok(Self { states_filter, types_filter, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -76,6 +78,7 @@ pub struct ListGroupsResponse {
 impl Message for ListGroupsResponse {
     const NAME: &'static str = "ListGroupsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -88,6 +91,7 @@ impl Message for ListGroupsResponse {
         Ok(Self { throttle_time_ms, error_code, groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -132,6 +136,7 @@ pub mod response {
     }
 
     impl ListedGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let group_id = d.string(version >= 3).map_err(|e| e.in_field("GroupId"))?;
             let protocol_type = d.string(version >= 3).map_err(|e| e.in_field("ProtocolType"))?;
@@ -143,6 +148,7 @@ pub mod response {
             Ok(Self { group_id, protocol_type, group_state, group_type, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 3, &self.group_id)?;
             e.string(version >= 3, &self.protocol_type)?;

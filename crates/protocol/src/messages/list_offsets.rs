@@ -22,6 +22,7 @@ pub struct ListOffsetsRequest {
 impl Message for ListOffsetsRequest {
     const NAME: &'static str = "ListOffsetsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=11).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -35,6 +36,7 @@ impl Message for ListOffsetsRequest {
         Ok(Self { replica_id, isolation_level, topics, timeout_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=11).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -72,6 +74,7 @@ pub struct ListOffsetsResponse {
 impl Message for ListOffsetsResponse {
     const NAME: &'static str = "ListOffsetsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=11).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -84,6 +87,7 @@ impl Message for ListOffsetsResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=11).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -123,6 +127,7 @@ pub mod request {
     }
 
     impl ListOffsetsTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 6).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -132,6 +137,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 6, &self.name)?;
             e.array(version >= 6, &self.partitions, |e, v| v.encode(e, version))?;
@@ -158,12 +164,14 @@ pub mod request {
     }
 
     impl Default for ListOffsetsPartition {
+        #[inline]
         fn default() -> Self {
             Self { partition_index: 0, current_leader_epoch: -1, timestamp: 0, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl ListOffsetsPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let current_leader_epoch =
@@ -173,6 +181,7 @@ pub mod request {
             Ok(Self { partition_index, current_leader_epoch, timestamp, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             if version >= 4 {
@@ -206,6 +215,7 @@ pub mod response {
     }
 
     impl ListOffsetsTopicResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 6).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -215,6 +225,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 6, &self.name)?;
             e.array(version >= 6, &self.partitions, |e, v| v.encode(e, version))?;
@@ -245,6 +256,7 @@ pub mod response {
     }
 
     impl Default for ListOffsetsPartitionResponse {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -258,6 +270,7 @@ pub mod response {
     }
 
     impl ListOffsetsPartitionResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -268,6 +281,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, timestamp, offset, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

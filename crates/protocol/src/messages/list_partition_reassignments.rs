@@ -17,6 +17,7 @@ pub struct ListPartitionReassignmentsRequest {
 }
 
 impl Default for ListPartitionReassignmentsRequest {
+    #[inline]
     fn default() -> Self {
         Self { timeout_ms: 60000, topics: None, unknown_tagged_fields: Vec::new() }
     }
@@ -25,6 +26,7 @@ impl Default for ListPartitionReassignmentsRequest {
 impl Message for ListPartitionReassignmentsRequest {
     const NAME: &'static str = "ListPartitionReassignmentsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +39,7 @@ impl Message for ListPartitionReassignmentsRequest {
         Ok(Self { timeout_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -66,6 +69,7 @@ pub struct ListPartitionReassignmentsResponse {
 }
 
 impl Default for ListPartitionReassignmentsResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -80,6 +84,7 @@ impl Default for ListPartitionReassignmentsResponse {
 impl Message for ListPartitionReassignmentsResponse {
     const NAME: &'static str = "ListPartitionReassignmentsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -94,6 +99,7 @@ impl Message for ListPartitionReassignmentsResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -131,6 +137,7 @@ pub mod request {
     }
 
     impl ListPartitionReassignmentsTopics {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partition_indexes = d.vec(true, Decoder::i32).map_err(|e| e.in_field("PartitionIndexes"))?;
@@ -138,6 +145,7 @@ pub mod request {
             Ok(Self { name, partition_indexes, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partition_indexes, |e, v| {
@@ -168,6 +176,7 @@ pub mod response {
     }
 
     impl OngoingTopicReassignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -177,6 +186,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -203,6 +213,7 @@ pub mod response {
     }
 
     impl OngoingPartitionReassignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let replicas = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Replicas"))?;
@@ -212,6 +223,7 @@ pub mod response {
             Ok(Self { partition_index, replicas, adding_replicas, removing_replicas, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.array(true, &self.replicas, |e, v| {

@@ -21,6 +21,7 @@ pub struct ListTransactionsRequest {
 }
 
 impl Default for ListTransactionsRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             state_filters: Vec::new(),
@@ -35,6 +36,7 @@ impl Default for ListTransactionsRequest {
 impl Message for ListTransactionsRequest {
     const NAME: &'static str = "ListTransactionsRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -57,6 +59,7 @@ impl Message for ListTransactionsRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -101,6 +104,7 @@ pub struct ListTransactionsResponse {
 impl Message for ListTransactionsResponse {
     const NAME: &'static str = "ListTransactionsResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -115,6 +119,7 @@ impl Message for ListTransactionsResponse {
         Ok(Self { throttle_time_ms, error_code, unknown_state_filters, transaction_states, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -154,6 +159,7 @@ pub mod response {
     }
 
     impl TransactionState {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let transactional_id = d.string(true).map_err(|e| e.in_field("TransactionalId"))?;
             let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
@@ -162,6 +168,7 @@ pub mod response {
             Ok(Self { transactional_id, producer_id, transaction_state, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.transactional_id)?;
             e.i64(self.producer_id);

@@ -21,6 +21,7 @@ pub struct MetadataRequest {
 }
 
 impl Default for MetadataRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             topics: Some(Vec::new()),
@@ -35,6 +36,7 @@ impl Default for MetadataRequest {
 impl Message for MetadataRequest {
     const NAME: &'static str = "MetadataRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +66,7 @@ impl Message for MetadataRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -120,6 +123,7 @@ pub struct MetadataResponse {
 }
 
 impl Default for MetadataResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -137,6 +141,7 @@ impl Default for MetadataResponse {
 impl Message for MetadataResponse {
     const NAME: &'static str = "MetadataResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -171,6 +176,7 @@ impl Message for MetadataResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -225,12 +231,14 @@ pub mod request {
     }
 
     impl Default for MetadataRequestTopic {
+        #[inline]
         fn default() -> Self {
             Self { topic_id: Uuid::ZERO, name: Some(ByteStr::default()), unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl MetadataRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = if version >= 10 { d.uuid().map_err(|e| e.in_field("TopicId"))? } else { Uuid::ZERO };
             let name = if version >= 10 { d.nullable_string(version >= 9) } else { d.string(version >= 9).map(Some) }
@@ -239,6 +247,7 @@ pub mod request {
             Ok(Self { topic_id, name, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version >= 10 {
                 e.uuid(self.topic_id);
@@ -280,6 +289,7 @@ pub mod response {
     }
 
     impl MetadataResponseBroker {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(version >= 9).map_err(|e| e.in_field("Host"))?;
@@ -290,6 +300,7 @@ pub mod response {
             Ok(Self { node_id, host, port, rack, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(version >= 9, &self.host)?;
@@ -326,6 +337,7 @@ pub mod response {
     }
 
     impl Default for MetadataResponseTopic {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -340,6 +352,7 @@ pub mod response {
     }
 
     impl MetadataResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let name = if version >= 12 { d.nullable_string(version >= 9) } else { d.string(version >= 9).map(Some) }
@@ -363,6 +376,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             if version >= 12 {
@@ -414,6 +428,7 @@ pub mod response {
     }
 
     impl Default for MetadataResponsePartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -429,6 +444,7 @@ pub mod response {
     }
 
     impl MetadataResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
@@ -454,6 +470,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.i32(self.partition_index);

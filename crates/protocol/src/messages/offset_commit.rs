@@ -24,6 +24,7 @@ pub struct OffsetCommitRequest {
 }
 
 impl Default for OffsetCommitRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             group_id: ByteStr::default(),
@@ -40,6 +41,7 @@ impl Default for OffsetCommitRequest {
 impl Message for OffsetCommitRequest {
     const NAME: &'static str = "OffsetCommitRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -68,6 +70,7 @@ impl Message for OffsetCommitRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -107,6 +110,7 @@ pub struct OffsetCommitResponse {
 impl Message for OffsetCommitResponse {
     const NAME: &'static str = "OffsetCommitResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -119,6 +123,7 @@ impl Message for OffsetCommitResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -160,6 +165,7 @@ pub mod request {
     }
 
     impl OffsetCommitRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name =
                 if version <= 9 { d.string(version >= 8).map_err(|e| e.in_field("Name"))? } else { ByteStr::default() };
@@ -171,6 +177,7 @@ pub mod request {
             Ok(Self { name, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 9 {
                 e.string(version >= 8, &self.name)?;
@@ -204,6 +211,7 @@ pub mod request {
     }
 
     impl Default for OffsetCommitRequestPartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -216,6 +224,7 @@ pub mod request {
     }
 
     impl OffsetCommitRequestPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let committed_offset = d.i64().map_err(|e| e.in_field("CommittedOffset"))?;
@@ -232,6 +241,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.committed_offset);
@@ -268,6 +278,7 @@ pub mod response {
     }
 
     impl OffsetCommitResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name =
                 if version <= 9 { d.string(version >= 8).map_err(|e| e.in_field("Name"))? } else { ByteStr::default() };
@@ -279,6 +290,7 @@ pub mod response {
             Ok(Self { name, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 9 {
                 e.string(version >= 8, &self.name)?;
@@ -308,6 +320,7 @@ pub mod response {
     }
 
     impl OffsetCommitResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -315,6 +328,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

@@ -17,6 +17,7 @@ pub struct OffsetDeleteRequest {
 impl Message for OffsetDeleteRequest {
     const NAME: &'static str = "OffsetDeleteRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for OffsetDeleteRequest {
         Ok(Self { group_id, topics })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -52,6 +54,7 @@ pub struct OffsetDeleteResponse {
 impl Message for OffsetDeleteResponse {
     const NAME: &'static str = "OffsetDeleteResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +67,7 @@ impl Message for OffsetDeleteResponse {
         Ok(Self { error_code, throttle_time_ms, topics })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -95,6 +99,7 @@ pub mod request {
     }
 
     impl OffsetDeleteRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(false).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -103,6 +108,7 @@ pub mod request {
             Ok(Self { name, partitions })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(false, &self.name)?;
             e.array(false, &self.partitions, |e, v| v.encode(e, version))?;
@@ -118,11 +124,13 @@ pub mod request {
     }
 
     impl OffsetDeleteRequestPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             Ok(Self { partition_index })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             Ok(())
@@ -145,6 +153,7 @@ pub mod response {
     }
 
     impl OffsetDeleteResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(false).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -153,6 +162,7 @@ pub mod response {
             Ok(Self { name, partitions })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(false, &self.name)?;
             e.array(false, &self.partitions, |e, v| v.encode(e, version))?;
@@ -170,12 +180,14 @@ pub mod response {
     }
 
     impl OffsetDeleteResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             Ok(Self { partition_index, error_code })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

@@ -21,6 +21,7 @@ pub struct OffsetFetchRequest {
 }
 
 impl Default for OffsetFetchRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             group_id: ByteStr::default(),
@@ -35,6 +36,7 @@ impl Default for OffsetFetchRequest {
 impl Message for OffsetFetchRequest {
     const NAME: &'static str = "OffsetFetchRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -61,6 +63,7 @@ impl Message for OffsetFetchRequest {
         Ok(Self { group_id, topics, groups, require_stable, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -117,6 +120,7 @@ pub struct OffsetFetchResponse {
 impl Message for OffsetFetchResponse {
     const NAME: &'static str = "OffsetFetchResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=10).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -142,6 +146,7 @@ impl Message for OffsetFetchResponse {
         Ok(Self { throttle_time_ms, topics, error_code, groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=10).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -193,6 +198,7 @@ pub mod request {
     }
 
     impl OffsetFetchRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 6).map_err(|e| e.in_field("Name"))?;
             let partition_indexes = d.vec(version >= 6, Decoder::i32).map_err(|e| e.in_field("PartitionIndexes"))?;
@@ -200,6 +206,7 @@ pub mod request {
             Ok(Self { name, partition_indexes, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 6, &self.name)?;
             e.array(version >= 6, &self.partition_indexes, |e, v| {
@@ -231,6 +238,7 @@ pub mod request {
     }
 
     impl Default for OffsetFetchRequestGroup {
+        #[inline]
         fn default() -> Self {
             Self {
                 group_id: ByteStr::default(),
@@ -243,6 +251,7 @@ pub mod request {
     }
 
     impl OffsetFetchRequestGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
             let member_id =
@@ -255,6 +264,7 @@ pub mod request {
             Ok(Self { group_id, member_id, member_epoch, topics, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.group_id)?;
             if version >= 9 {
@@ -285,6 +295,7 @@ pub mod request {
     }
 
     impl OffsetFetchRequestTopics {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = if version <= 9 { d.string(true).map_err(|e| e.in_field("Name"))? } else { ByteStr::default() };
             let topic_id = if version == 10 { d.uuid().map_err(|e| e.in_field("TopicId"))? } else { Uuid::ZERO };
@@ -293,6 +304,7 @@ pub mod request {
             Ok(Self { name, topic_id, partition_indexes, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 9 {
                 e.string(true, &self.name)?;
@@ -329,6 +341,7 @@ pub mod response {
     }
 
     impl OffsetFetchResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 6).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -338,6 +351,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 6, &self.name)?;
             e.array(version >= 6, &self.partitions, |e, v| v.encode(e, version))?;
@@ -368,6 +382,7 @@ pub mod response {
     }
 
     impl Default for OffsetFetchResponsePartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -381,6 +396,7 @@ pub mod response {
     }
 
     impl OffsetFetchResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let committed_offset = d.i64().map_err(|e| e.in_field("CommittedOffset"))?;
@@ -399,6 +415,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.committed_offset);
@@ -430,6 +447,7 @@ pub mod response {
     }
 
     impl OffsetFetchResponseGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let group_id = d.string(true).map_err(|e| e.in_field("GroupId"))?;
             let topics =
@@ -439,6 +457,7 @@ pub mod response {
             Ok(Self { group_id, topics, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.group_id)?;
             e.array(true, &self.topics, |e, v| v.encode(e, version))?;
@@ -464,6 +483,7 @@ pub mod response {
     }
 
     impl OffsetFetchResponseTopics {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = if version <= 9 { d.string(true).map_err(|e| e.in_field("Name"))? } else { ByteStr::default() };
             let topic_id = if version == 10 { d.uuid().map_err(|e| e.in_field("TopicId"))? } else { Uuid::ZERO };
@@ -474,6 +494,7 @@ pub mod response {
             Ok(Self { name, topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 9 {
                 e.string(true, &self.name)?;
@@ -507,6 +528,7 @@ pub mod response {
     }
 
     impl Default for OffsetFetchResponsePartitions {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -520,6 +542,7 @@ pub mod response {
     }
 
     impl OffsetFetchResponsePartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let committed_offset = d.i64().map_err(|e| e.in_field("CommittedOffset"))?;
@@ -537,6 +560,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.committed_offset);

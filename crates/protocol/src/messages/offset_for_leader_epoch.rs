@@ -16,6 +16,7 @@ pub struct OffsetForLeaderEpochRequest {
 }
 
 impl Default for OffsetForLeaderEpochRequest {
+    #[inline]
     fn default() -> Self {
         Self { replica_id: -2, topics: Vec::new(), unknown_tagged_fields: Vec::new() }
     }
@@ -24,6 +25,7 @@ impl Default for OffsetForLeaderEpochRequest {
 impl Message for OffsetForLeaderEpochRequest {
     const NAME: &'static str = "OffsetForLeaderEpochRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -36,6 +38,7 @@ impl Message for OffsetForLeaderEpochRequest {
         Ok(Self { replica_id, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -67,6 +70,7 @@ pub struct OffsetForLeaderEpochResponse {
 impl Message for OffsetForLeaderEpochResponse {
     const NAME: &'static str = "OffsetForLeaderEpochResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(2..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -79,6 +83,7 @@ impl Message for OffsetForLeaderEpochResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(2..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -116,6 +121,7 @@ pub mod request {
     }
 
     impl OffsetForLeaderTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = d.string(version == 4).map_err(|e| e.in_field("Topic"))?;
             let partitions = d
@@ -125,6 +131,7 @@ pub mod request {
             Ok(Self { topic, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 4, &self.topic)?;
             e.array(version == 4, &self.partitions, |e, v| v.encode(e, version))?;
@@ -151,12 +158,14 @@ pub mod request {
     }
 
     impl Default for OffsetForLeaderPartition {
+        #[inline]
         fn default() -> Self {
             Self { partition: 0, current_leader_epoch: -1, leader_epoch: 0, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl OffsetForLeaderPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let current_leader_epoch = d.i32().map_err(|e| e.in_field("CurrentLeaderEpoch"))?;
@@ -165,6 +174,7 @@ pub mod request {
             Ok(Self { partition, current_leader_epoch, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             e.i32(self.current_leader_epoch);
@@ -196,6 +206,7 @@ pub mod response {
     }
 
     impl OffsetForLeaderTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic = d.string(version == 4).map_err(|e| e.in_field("Topic"))?;
             let partitions =
@@ -204,6 +215,7 @@ pub mod response {
             Ok(Self { topic, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version == 4, &self.topic)?;
             e.array(version == 4, &self.partitions, |e, v| v.encode(e, version))?;
@@ -232,6 +244,7 @@ pub mod response {
     }
 
     impl Default for EpochEndOffset {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -244,6 +257,7 @@ pub mod response {
     }
 
     impl EpochEndOffset {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
@@ -253,6 +267,7 @@ pub mod response {
             Ok(Self { error_code, partition, leader_epoch, end_offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.i32(self.partition);

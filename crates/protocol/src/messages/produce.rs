@@ -22,6 +22,7 @@ pub struct ProduceRequest {
 impl Message for ProduceRequest {
     const NAME: &'static str = "ProduceRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(3..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -36,6 +37,7 @@ impl Message for ProduceRequest {
         Ok(Self { transactional_id, acks, timeout_ms, topic_data, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(3..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -69,6 +71,7 @@ pub struct ProduceResponse {
 impl Message for ProduceResponse {
     const NAME: &'static str = "ProduceResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(3..=13).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -94,6 +97,7 @@ impl Message for ProduceResponse {
         Ok(Self { responses, throttle_time_ms, node_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(3..=13).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -147,6 +151,7 @@ pub mod request {
     }
 
     impl TopicProduceData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = if version <= 12 {
                 d.string(version >= 9).map_err(|e| e.in_field("Name"))?
@@ -161,6 +166,7 @@ pub mod request {
             Ok(Self { name, topic_id, partition_data, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 12 {
                 e.string(version >= 9, &self.name)?;
@@ -190,12 +196,14 @@ pub mod request {
     }
 
     impl Default for PartitionProduceData {
+        #[inline]
         fn default() -> Self {
             Self { index: 0, records: Some(Bytes::new()), unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl PartitionProduceData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let index = d.i32().map_err(|e| e.in_field("Index"))?;
             let records = d.nullable_bytes(version >= 9).map_err(|e| e.in_field("Records"))?;
@@ -203,6 +211,7 @@ pub mod request {
             Ok(Self { index, records, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.index);
             e.nullable_bytes(version >= 9, self.records.as_ref())?;
@@ -235,6 +244,7 @@ pub mod response {
     }
 
     impl TopicProduceResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = if version <= 12 {
                 d.string(version >= 9).map_err(|e| e.in_field("Name"))?
@@ -249,6 +259,7 @@ pub mod response {
             Ok(Self { name, topic_id, partition_responses, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             if version <= 12 {
                 e.string(version >= 9, &self.name)?;
@@ -290,6 +301,7 @@ pub mod response {
     }
 
     impl Default for PartitionProduceResponse {
+        #[inline]
         fn default() -> Self {
             Self {
                 index: 0,
@@ -306,6 +318,7 @@ pub mod response {
     }
 
     impl PartitionProduceResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let index = d.i32().map_err(|e| e.in_field("Index"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -349,6 +362,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.index);
             e.i16(self.error_code.0);
@@ -397,6 +411,7 @@ pub mod response {
     }
 
     impl BatchIndexAndErrorMessage {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let batch_index = d.i32().map_err(|e| e.in_field("BatchIndex"))?;
             let batch_index_error_message =
@@ -405,6 +420,7 @@ pub mod response {
             Ok(Self { batch_index, batch_index_error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.batch_index);
             e.nullable_string(version >= 9, self.batch_index_error_message.as_deref())?;
@@ -429,12 +445,14 @@ pub mod response {
     }
 
     impl Default for LeaderIdAndEpoch {
+        #[inline]
         fn default() -> Self {
             Self { leader_id: -1, leader_epoch: -1, unknown_tagged_fields: Vec::new() }
         }
     }
 
     impl LeaderIdAndEpoch {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
             let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
@@ -442,6 +460,7 @@ pub mod response {
             Ok(Self { leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.leader_id);
             e.i32(self.leader_epoch);
@@ -468,6 +487,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -477,6 +497,7 @@ pub mod response {
             Ok(Self { node_id, host, port, rack, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

@@ -26,6 +26,7 @@ pub struct PushTelemetryRequest {
 impl Message for PushTelemetryRequest {
     const NAME: &'static str = "PushTelemetryRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -39,6 +40,7 @@ impl Message for PushTelemetryRequest {
         Ok(Self { client_instance_id, subscription_id, terminating, compression_type, metrics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -69,6 +71,7 @@ pub struct PushTelemetryResponse {
 impl Message for PushTelemetryResponse {
     const NAME: &'static str = "PushTelemetryResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -79,6 +82,7 @@ impl Message for PushTelemetryResponse {
         Ok(Self { throttle_time_ms, error_code, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

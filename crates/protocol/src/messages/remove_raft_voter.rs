@@ -19,6 +19,7 @@ pub struct RemoveRaftVoterRequest {
 }
 
 impl Default for RemoveRaftVoterRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: Some(ByteStr::default()),
@@ -32,6 +33,7 @@ impl Default for RemoveRaftVoterRequest {
 impl Message for RemoveRaftVoterRequest {
     const NAME: &'static str = "RemoveRaftVoterRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -43,6 +45,7 @@ impl Message for RemoveRaftVoterRequest {
         Ok(Self { cluster_id, voter_id, voter_directory_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -71,6 +74,7 @@ pub struct RemoveRaftVoterResponse {
 }
 
 impl Default for RemoveRaftVoterResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -84,6 +88,7 @@ impl Default for RemoveRaftVoterResponse {
 impl Message for RemoveRaftVoterResponse {
     const NAME: &'static str = "RemoveRaftVoterResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -95,6 +100,7 @@ impl Message for RemoveRaftVoterResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

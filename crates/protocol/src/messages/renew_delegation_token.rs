@@ -20,6 +20,7 @@ pub struct RenewDelegationTokenRequest {
 impl Message for RenewDelegationTokenRequest {
     const NAME: &'static str = "RenewDelegationTokenRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -30,6 +31,7 @@ impl Message for RenewDelegationTokenRequest {
         Ok(Self { hmac, renew_period_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -61,6 +63,7 @@ pub struct RenewDelegationTokenResponse {
 impl Message for RenewDelegationTokenResponse {
     const NAME: &'static str = "RenewDelegationTokenResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -72,6 +75,7 @@ impl Message for RenewDelegationTokenResponse {
         Ok(Self { error_code, expiry_timestamp_ms, throttle_time_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -18,6 +18,7 @@ pub struct SaslAuthenticateRequest {
 impl Message for SaslAuthenticateRequest {
     const NAME: &'static str = "SaslAuthenticateRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -27,6 +28,7 @@ impl Message for SaslAuthenticateRequest {
         Ok(Self { auth_bytes, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -57,6 +59,7 @@ pub struct SaslAuthenticateResponse {
 }
 
 impl Default for SaslAuthenticateResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             error_code: ErrorCode(0),
@@ -71,6 +74,7 @@ impl Default for SaslAuthenticateResponse {
 impl Message for SaslAuthenticateResponse {
     const NAME: &'static str = "SaslAuthenticateResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -83,6 +87,7 @@ impl Message for SaslAuthenticateResponse {
         Ok(Self { error_code, error_message, auth_bytes, session_lifetime_ms, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -37,6 +37,7 @@ pub struct ShareFetchRequest {
 }
 
 impl Default for ShareFetchRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             group_id: None,
@@ -59,6 +60,7 @@ impl Default for ShareFetchRequest {
 impl Message for ShareFetchRequest {
     const NAME: &'static str = "ShareFetchRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -95,6 +97,7 @@ impl Message for ShareFetchRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -146,6 +149,7 @@ pub struct ShareFetchResponse {
 impl Message for ShareFetchResponse {
     const NAME: &'static str = "ShareFetchResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -171,6 +175,7 @@ impl Message for ShareFetchResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -210,6 +215,7 @@ pub mod request {
     }
 
     impl FetchTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -218,6 +224,7 @@ pub mod request {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -242,6 +249,7 @@ pub mod request {
     }
 
     impl FetchPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let partition_max_bytes = 0;
@@ -252,6 +260,7 @@ pub mod request {
             Ok(Self { partition_index, partition_max_bytes, acknowledgement_batches, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.array(true, &self.acknowledgement_batches, |e, v| v.encode(e, version))?;
@@ -276,6 +285,7 @@ pub mod request {
     }
 
     impl AcknowledgementBatch {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let first_offset = d.i64().map_err(|e| e.in_field("FirstOffset"))?;
             let last_offset = d.i64().map_err(|e| e.in_field("LastOffset"))?;
@@ -284,6 +294,7 @@ pub mod request {
             Ok(Self { first_offset, last_offset, acknowledge_types, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.first_offset);
             e.i64(self.last_offset);
@@ -310,6 +321,7 @@ pub mod request {
     }
 
     impl ForgottenTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -317,6 +329,7 @@ pub mod request {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| {
@@ -349,6 +362,7 @@ pub mod response {
     }
 
     impl ShareFetchableTopicResponse {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -357,6 +371,7 @@ pub mod response {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -391,6 +406,7 @@ pub mod response {
     }
 
     impl Default for PartitionData {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -407,6 +423,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -433,6 +450,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -466,6 +484,7 @@ pub mod response {
     }
 
     impl LeaderIdAndEpoch {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
             let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
@@ -473,6 +492,7 @@ pub mod response {
             Ok(Self { leader_id, leader_epoch, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.leader_id);
             e.i32(self.leader_epoch);
@@ -497,6 +517,7 @@ pub mod response {
     }
 
     impl AcquiredRecords {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let first_offset = d.i64().map_err(|e| e.in_field("FirstOffset"))?;
             let last_offset = d.i64().map_err(|e| e.in_field("LastOffset"))?;
@@ -505,6 +526,7 @@ pub mod response {
             Ok(Self { first_offset, last_offset, delivery_count, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.first_offset);
             e.i64(self.last_offset);
@@ -532,6 +554,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -541,6 +564,7 @@ pub mod response {
             Ok(Self { node_id, host, port, rack, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

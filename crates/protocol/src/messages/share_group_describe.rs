@@ -18,6 +18,7 @@ pub struct ShareGroupDescribeRequest {
 impl Message for ShareGroupDescribeRequest {
     const NAME: &'static str = "ShareGroupDescribeRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for ShareGroupDescribeRequest {
         Ok(Self { group_ids, include_authorized_operations, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
@@ -55,6 +57,7 @@ pub struct ShareGroupDescribeResponse {
 impl Message for ShareGroupDescribeResponse {
     const NAME: &'static str = "ShareGroupDescribeResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -65,6 +68,7 @@ impl Message for ShareGroupDescribeResponse {
         Ok(Self { throttle_time_ms, groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
@@ -103,6 +107,7 @@ pub mod response {
     }
 
     impl TopicPartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
@@ -111,6 +116,7 @@ pub mod response {
             Ok(Self { topic_id, topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.string(true, &self.topic_name)?;
@@ -135,6 +141,7 @@ pub mod response {
     }
 
     impl Assignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_partitions =
                 d.vec(true, |d| TopicPartitions::decode(d, version)).map_err(|e| e.in_field("TopicPartitions"))?;
@@ -142,6 +149,7 @@ pub mod response {
             Ok(Self { topic_partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(true, &self.topic_partitions, |e, v| v.encode(e, version))?;
             e.tag_count(self.unknown_tagged_fields.len())?;
@@ -177,6 +185,7 @@ pub mod response {
     }
 
     impl Default for DescribedGroup {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -194,6 +203,7 @@ pub mod response {
     }
 
     impl DescribedGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(true).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -219,6 +229,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(true, self.error_message.as_deref())?;
@@ -258,6 +269,7 @@ pub mod response {
     }
 
     impl Member {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(true).map_err(|e| e.in_field("MemberId"))?;
             let rack_id = d.nullable_string(true).map_err(|e| e.in_field("RackId"))?;
@@ -280,6 +292,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.member_id)?;
             e.nullable_string(true, self.rack_id.as_deref())?;

@@ -25,6 +25,7 @@ pub struct ShareGroupHeartbeatRequest {
 impl Message for ShareGroupHeartbeatRequest {
     const NAME: &'static str = "ShareGroupHeartbeatRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -39,6 +40,7 @@ impl Message for ShareGroupHeartbeatRequest {
         Ok(Self { group_id, member_id, member_epoch, rack_id, subscribed_topic_names, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
@@ -79,6 +81,7 @@ pub struct ShareGroupHeartbeatResponse {
 impl Message for ShareGroupHeartbeatResponse {
     const NAME: &'static str = "ShareGroupHeartbeatResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -104,6 +107,7 @@ impl Message for ShareGroupHeartbeatResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
@@ -150,6 +154,7 @@ pub mod response {
     }
 
     impl TopicPartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -157,6 +162,7 @@ pub mod response {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| {
@@ -180,6 +186,7 @@ pub mod response {
     }
 
     impl Assignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_partitions =
                 d.vec(true, |d| TopicPartitions::decode(d, version)).map_err(|e| e.in_field("TopicPartitions"))?;
@@ -187,6 +194,7 @@ pub mod response {
             Ok(Self { topic_partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(true, &self.topic_partitions, |e, v| v.encode(e, version))?;
             e.tag_count(self.unknown_tagged_fields.len())?;

@@ -18,6 +18,7 @@ pub struct StreamsGroupDescribeRequest {
 impl Message for StreamsGroupDescribeRequest {
     const NAME: &'static str = "StreamsGroupDescribeRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for StreamsGroupDescribeRequest {
         Ok(Self { group_ids, include_authorized_operations, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -55,6 +57,7 @@ pub struct StreamsGroupDescribeResponse {
 impl Message for StreamsGroupDescribeResponse {
     const NAME: &'static str = "StreamsGroupDescribeResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -65,6 +68,7 @@ impl Message for StreamsGroupDescribeResponse {
         Ok(Self { throttle_time_ms, groups, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -101,6 +105,7 @@ pub mod response {
     }
 
     impl Endpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
             let port = d.u16().map_err(|e| e.in_field("Port"))?;
@@ -108,6 +113,7 @@ pub mod response {
             Ok(Self { host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.host)?;
             e.u16(self.port);
@@ -132,6 +138,7 @@ pub mod response {
     }
 
     impl TaskOffset {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
@@ -140,6 +147,7 @@ pub mod response {
             Ok(Self { subtopology_id, partition, offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.i32(self.partition);
@@ -165,6 +173,7 @@ pub mod response {
     }
 
     impl Assignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let active_tasks = d.vec(true, |d| TaskIds::decode(d, version)).map_err(|e| e.in_field("ActiveTasks"))?;
             let standby_tasks = d.vec(true, |d| TaskIds::decode(d, version)).map_err(|e| e.in_field("StandbyTasks"))?;
@@ -173,6 +182,7 @@ pub mod response {
             Ok(Self { active_tasks, standby_tasks, warmup_tasks, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.array(true, &self.active_tasks, |e, v| v.encode(e, version))?;
             e.array(true, &self.standby_tasks, |e, v| v.encode(e, version))?;
@@ -196,6 +206,7 @@ pub mod response {
     }
 
     impl TaskIds {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -203,6 +214,7 @@ pub mod response {
             Ok(Self { subtopology_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.array(true, &self.partitions, |e, v| {
@@ -228,6 +240,7 @@ pub mod response {
     }
 
     impl KeyValue {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let key = d.string(true).map_err(|e| e.in_field("Key"))?;
             let value = d.string(true).map_err(|e| e.in_field("Value"))?;
@@ -235,6 +248,7 @@ pub mod response {
             Ok(Self { key, value, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.key)?;
             e.string(true, &self.value)?;
@@ -261,6 +275,7 @@ pub mod response {
     }
 
     impl TopicInfo {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions = d.i32().map_err(|e| e.in_field("Partitions"))?;
@@ -271,6 +286,7 @@ pub mod response {
             Ok(Self { name, partitions, replication_factor, topic_configs, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i32(self.partitions);
@@ -309,6 +325,7 @@ pub mod response {
     }
 
     impl Default for DescribedGroup {
+        #[inline]
         fn default() -> Self {
             Self {
                 error_code: ErrorCode(0),
@@ -326,6 +343,7 @@ pub mod response {
     }
 
     impl DescribedGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
             let error_message = d.nullable_string(true).map_err(|e| e.in_field("ErrorMessage"))?;
@@ -351,6 +369,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i16(self.error_code.0);
             e.nullable_string(true, self.error_message.as_deref())?;
@@ -386,6 +405,7 @@ pub mod response {
     }
 
     impl Topology {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
             let subtopologies =
@@ -394,6 +414,7 @@ pub mod response {
             Ok(Self { epoch, subtopologies, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.epoch);
             e.nullable_array(true, self.subtopologies.as_deref(), |e, v| v.encode(e, version))?;
@@ -422,6 +443,7 @@ pub mod response {
     }
 
     impl Subtopology {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let source_topics = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("SourceTopics"))?;
@@ -442,6 +464,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.array(true, &self.source_topics, |e, v| e.string(true, v))?;
@@ -493,6 +516,7 @@ pub mod response {
     }
 
     impl Member {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(true).map_err(|e| e.in_field("MemberId"))?;
             let member_epoch = d.i32().map_err(|e| e.in_field("MemberEpoch"))?;
@@ -533,6 +557,7 @@ pub mod response {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.member_id)?;
             e.i32(self.member_epoch);

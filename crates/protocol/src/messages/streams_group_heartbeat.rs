@@ -47,6 +47,7 @@ pub struct StreamsGroupHeartbeatRequest {
 }
 
 impl Default for StreamsGroupHeartbeatRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             group_id: ByteStr::default(),
@@ -74,6 +75,7 @@ impl Default for StreamsGroupHeartbeatRequest {
 impl Message for StreamsGroupHeartbeatRequest {
     const NAME: &'static str = "StreamsGroupHeartbeatRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -128,6 +130,7 @@ impl Message for StreamsGroupHeartbeatRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -204,6 +207,7 @@ pub struct StreamsGroupHeartbeatResponse {
 }
 
 impl Default for StreamsGroupHeartbeatResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -228,6 +232,7 @@ impl Default for StreamsGroupHeartbeatResponse {
 impl Message for StreamsGroupHeartbeatResponse {
     const NAME: &'static str = "StreamsGroupHeartbeatResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -273,6 +278,7 @@ impl Message for StreamsGroupHeartbeatResponse {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -320,6 +326,7 @@ pub mod request {
     }
 
     impl KeyValue {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let key = d.string(true).map_err(|e| e.in_field("Key"))?;
             let value = d.string(true).map_err(|e| e.in_field("Value"))?;
@@ -327,6 +334,7 @@ pub mod request {
             Ok(Self { key, value, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.key)?;
             e.string(true, &self.value)?;
@@ -353,6 +361,7 @@ pub mod request {
     }
 
     impl TopicInfo {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions = d.i32().map_err(|e| e.in_field("Partitions"))?;
@@ -363,6 +372,7 @@ pub mod request {
             Ok(Self { name, partitions, replication_factor, topic_configs, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.i32(self.partitions);
@@ -387,6 +397,7 @@ pub mod request {
     }
 
     impl Endpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
             let port = d.u16().map_err(|e| e.in_field("Port"))?;
@@ -394,6 +405,7 @@ pub mod request {
             Ok(Self { host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.host)?;
             e.u16(self.port);
@@ -418,6 +430,7 @@ pub mod request {
     }
 
     impl TaskOffset {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
@@ -426,6 +439,7 @@ pub mod request {
             Ok(Self { subtopology_id, partition, offset, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.i32(self.partition);
@@ -449,6 +463,7 @@ pub mod request {
     }
 
     impl TaskIds {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -456,6 +471,7 @@ pub mod request {
             Ok(Self { subtopology_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.array(true, &self.partitions, |e, v| {
@@ -481,6 +497,7 @@ pub mod request {
     }
 
     impl Topology {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let epoch = d.i32().map_err(|e| e.in_field("Epoch"))?;
             let subtopologies =
@@ -489,6 +506,7 @@ pub mod request {
             Ok(Self { epoch, subtopologies, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.epoch);
             e.array(true, &self.subtopologies, |e, v| v.encode(e, version))?;
@@ -521,6 +539,7 @@ pub mod request {
     }
 
     impl Subtopology {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let source_topics = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("SourceTopics"))?;
@@ -546,6 +565,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.array(true, &self.source_topics, |e, v| e.string(true, v))?;
@@ -575,6 +595,7 @@ pub mod request {
     }
 
     impl CopartitionGroup {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let source_topics = d.vec(true, Decoder::i16).map_err(|e| e.in_field("SourceTopics"))?;
             let source_topic_regex = d.vec(true, Decoder::i16).map_err(|e| e.in_field("SourceTopicRegex"))?;
@@ -584,6 +605,7 @@ pub mod request {
             Ok(Self { source_topics, source_topic_regex, repartition_source_topics, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.array(true, &self.source_topics, |e, v| {
                 e.i16(*v);
@@ -621,6 +643,7 @@ pub mod response {
     }
 
     impl Status {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let status_code = d.i8().map_err(|e| e.in_field("StatusCode"))?;
             let status_detail = d.string(true).map_err(|e| e.in_field("StatusDetail"))?;
@@ -628,6 +651,7 @@ pub mod response {
             Ok(Self { status_code, status_detail, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i8(self.status_code);
             e.string(true, &self.status_detail)?;
@@ -650,6 +674,7 @@ pub mod response {
     }
 
     impl TopicPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let topic = d.string(true).map_err(|e| e.in_field("Topic"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -657,6 +682,7 @@ pub mod response {
             Ok(Self { topic, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic)?;
             e.array(true, &self.partitions, |e, v| {
@@ -682,6 +708,7 @@ pub mod response {
     }
 
     impl TaskIds {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
             let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -689,6 +716,7 @@ pub mod response {
             Ok(Self { subtopology_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.subtopology_id)?;
             e.array(true, &self.partitions, |e, v| {
@@ -714,6 +742,7 @@ pub mod response {
     }
 
     impl Endpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
             let port = d.u16().map_err(|e| e.in_field("Port"))?;
@@ -721,6 +750,7 @@ pub mod response {
             Ok(Self { host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.host)?;
             e.u16(self.port);
@@ -745,6 +775,7 @@ pub mod response {
     }
 
     impl EndpointToPartitions {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let user_endpoint = Endpoint::decode(d, version).map_err(|e| e.in_field("UserEndpoint"))?;
             let active_partitions =
@@ -755,6 +786,7 @@ pub mod response {
             Ok(Self { user_endpoint, active_partitions, standby_partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             self.user_endpoint.encode(e, version)?;
             e.array(true, &self.active_partitions, |e, v| v.encode(e, version))?;

@@ -30,6 +30,7 @@ pub struct SyncGroupRequest {
 impl Message for SyncGroupRequest {
     const NAME: &'static str = "SyncGroupRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -62,6 +63,7 @@ impl Message for SyncGroupRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -110,6 +112,7 @@ pub struct SyncGroupResponse {
 impl Message for SyncGroupResponse {
     const NAME: &'static str = "SyncGroupResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -125,6 +128,7 @@ impl Message for SyncGroupResponse {
         Ok(Self { throttle_time_ms, error_code, protocol_type, protocol_name, assignment, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -172,6 +176,7 @@ pub mod request {
     }
 
     impl SyncGroupRequestAssignment {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let member_id = d.string(version >= 4).map_err(|e| e.in_field("MemberId"))?;
             let assignment = d.bytes(version >= 4).map_err(|e| e.in_field("Assignment"))?;
@@ -179,6 +184,7 @@ pub mod request {
             Ok(Self { member_id, assignment, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 4, &self.member_id)?;
             e.bytes(version >= 4, &self.assignment)?;

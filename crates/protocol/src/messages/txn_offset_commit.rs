@@ -28,6 +28,7 @@ pub struct TxnOffsetCommitRequest {
 }
 
 impl Default for TxnOffsetCommitRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             transactional_id: ByteStr::default(),
@@ -46,6 +47,7 @@ impl Default for TxnOffsetCommitRequest {
 impl Message for TxnOffsetCommitRequest {
     const NAME: &'static str = "TxnOffsetCommitRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -76,6 +78,7 @@ impl Message for TxnOffsetCommitRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -123,6 +126,7 @@ pub struct TxnOffsetCommitResponse {
 impl Message for TxnOffsetCommitResponse {
     const NAME: &'static str = "TxnOffsetCommitResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=5).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -135,6 +139,7 @@ impl Message for TxnOffsetCommitResponse {
         Ok(Self { throttle_time_ms, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=5).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -172,6 +177,7 @@ pub mod request {
     }
 
     impl TxnOffsetCommitRequestTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 3).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -181,6 +187,7 @@ pub mod request {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 3, &self.name)?;
             e.array(version >= 3, &self.partitions, |e, v| v.encode(e, version))?;
@@ -209,6 +216,7 @@ pub mod request {
     }
 
     impl Default for TxnOffsetCommitRequestPartition {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition_index: 0,
@@ -221,6 +229,7 @@ pub mod request {
     }
 
     impl TxnOffsetCommitRequestPartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let committed_offset = d.i64().map_err(|e| e.in_field("CommittedOffset"))?;
@@ -237,6 +246,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i64(self.committed_offset);
@@ -271,6 +281,7 @@ pub mod response {
     }
 
     impl TxnOffsetCommitResponseTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(version >= 3).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -280,6 +291,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(version >= 3, &self.name)?;
             e.array(version >= 3, &self.partitions, |e, v| v.encode(e, version))?;
@@ -304,6 +316,7 @@ pub mod response {
     }
 
     impl TxnOffsetCommitResponsePartition {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -311,6 +324,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

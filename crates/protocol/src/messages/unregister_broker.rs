@@ -17,6 +17,7 @@ pub struct UnregisterBrokerRequest {
 impl Message for UnregisterBrokerRequest {
     const NAME: &'static str = "UnregisterBrokerRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for UnregisterBrokerRequest {
         Ok(Self { broker_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -52,6 +54,7 @@ pub struct UnregisterBrokerResponse {
 }
 
 impl Default for UnregisterBrokerResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -65,6 +68,7 @@ impl Default for UnregisterBrokerResponse {
 impl Message for UnregisterBrokerResponse {
     const NAME: &'static str = "UnregisterBrokerResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -76,6 +80,7 @@ impl Message for UnregisterBrokerResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -19,6 +19,7 @@ pub struct UpdateFeaturesRequest {
 }
 
 impl Default for UpdateFeaturesRequest {
+    #[inline]
     fn default() -> Self {
         Self { timeout_ms: 60000, feature_updates: Vec::new(), validate_only: false, unknown_tagged_fields: Vec::new() }
     }
@@ -27,6 +28,7 @@ impl Default for UpdateFeaturesRequest {
 impl Message for UpdateFeaturesRequest {
     const NAME: &'static str = "UpdateFeaturesRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -39,6 +41,7 @@ impl Message for UpdateFeaturesRequest {
         Ok(Self { timeout_ms, feature_updates, validate_only, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -73,6 +76,7 @@ pub struct UpdateFeaturesResponse {
 }
 
 impl Default for UpdateFeaturesResponse {
+    #[inline]
     fn default() -> Self {
         Self {
             throttle_time_ms: 0,
@@ -87,6 +91,7 @@ impl Default for UpdateFeaturesResponse {
 impl Message for UpdateFeaturesResponse {
     const NAME: &'static str = "UpdateFeaturesResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -103,6 +108,7 @@ impl Message for UpdateFeaturesResponse {
         Ok(Self { throttle_time_ms, error_code, error_message, results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -146,6 +152,7 @@ pub mod request {
     }
 
     impl Default for FeatureUpdateKey {
+        #[inline]
         fn default() -> Self {
             Self {
                 feature: ByteStr::default(),
@@ -158,6 +165,7 @@ pub mod request {
     }
 
     impl FeatureUpdateKey {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let feature = d.string(true).map_err(|e| e.in_field("Feature"))?;
             let max_version_level = d.i16().map_err(|e| e.in_field("MaxVersionLevel"))?;
@@ -168,6 +176,7 @@ pub mod request {
             Ok(Self { feature, max_version_level, allow_downgrade, upgrade_type, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.feature)?;
             e.i16(self.max_version_level);
@@ -208,6 +217,7 @@ pub mod response {
     }
 
     impl Default for UpdatableFeatureResult {
+        #[inline]
         fn default() -> Self {
             Self {
                 feature: ByteStr::default(),
@@ -219,6 +229,7 @@ pub mod response {
     }
 
     impl UpdatableFeatureResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let feature = d.string(true).map_err(|e| e.in_field("Feature"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -227,6 +238,7 @@ pub mod response {
             Ok(Self { feature, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.feature)?;
             e.i16(self.error_code.0);

@@ -25,6 +25,7 @@ pub struct UpdateRaftVoterRequest {
 }
 
 impl Default for UpdateRaftVoterRequest {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: Some(ByteStr::default()),
@@ -41,6 +42,7 @@ impl Default for UpdateRaftVoterRequest {
 impl Message for UpdateRaftVoterRequest {
     const NAME: &'static str = "UpdateRaftVoterRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +66,7 @@ impl Message for UpdateRaftVoterRequest {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -97,6 +100,7 @@ pub struct UpdateRaftVoterResponse {
 impl Message for UpdateRaftVoterResponse {
     const NAME: &'static str = "UpdateRaftVoterResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -115,6 +119,7 @@ impl Message for UpdateRaftVoterResponse {
         Ok(Self { throttle_time_ms, error_code, current_leader, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -162,6 +167,7 @@ pub mod request {
     }
 
     impl Listener {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -170,6 +176,7 @@ pub mod request {
             Ok(Self { name, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.string(true, &self.host)?;
@@ -193,6 +200,7 @@ pub mod request {
     }
 
     impl KRaftVersionFeature {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let min_supported_version = d.i16().map_err(|e| e.in_field("MinSupportedVersion"))?;
             let max_supported_version = d.i16().map_err(|e| e.in_field("MaxSupportedVersion"))?;
@@ -200,6 +208,7 @@ pub mod request {
             Ok(Self { min_supported_version, max_supported_version, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i16(self.min_supported_version);
             e.i16(self.max_supported_version);
@@ -231,6 +240,7 @@ pub mod response {
     }
 
     impl Default for CurrentLeader {
+        #[inline]
         fn default() -> Self {
             Self {
                 leader_id: -1,
@@ -243,6 +253,7 @@ pub mod response {
     }
 
     impl CurrentLeader {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let leader_id = d.i32().map_err(|e| e.in_field("LeaderId"))?;
             let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
@@ -252,6 +263,7 @@ pub mod response {
             Ok(Self { leader_id, leader_epoch, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.leader_id);
             e.i32(self.leader_epoch);

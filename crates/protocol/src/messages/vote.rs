@@ -19,6 +19,7 @@ pub struct VoteRequest {
 }
 
 impl Default for VoteRequest {
+    #[inline]
     fn default() -> Self {
         Self { cluster_id: None, voter_id: -1, topics: Vec::new(), unknown_tagged_fields: Vec::new() }
     }
@@ -27,6 +28,7 @@ impl Default for VoteRequest {
 impl Message for VoteRequest {
     const NAME: &'static str = "VoteRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -38,6 +40,7 @@ impl Message for VoteRequest {
         Ok(Self { cluster_id, voter_id, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -70,6 +73,7 @@ pub struct VoteResponse {
 impl Message for VoteResponse {
     const NAME: &'static str = "VoteResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -89,6 +93,7 @@ impl Message for VoteResponse {
         Ok(Self { error_code, topics, node_endpoints, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -137,6 +142,7 @@ pub mod request {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -145,6 +151,7 @@ pub mod request {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -179,6 +186,7 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let replica_epoch = d.i32().map_err(|e| e.in_field("ReplicaEpoch"))?;
@@ -204,6 +212,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i32(self.replica_epoch);
@@ -246,6 +255,7 @@ pub mod response {
     }
 
     impl TopicData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
             let partitions =
@@ -254,6 +264,7 @@ pub mod response {
             Ok(Self { topic_name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.topic_name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -282,6 +293,7 @@ pub mod response {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -292,6 +304,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, leader_id, leader_epoch, vote_granted, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);
@@ -319,6 +332,7 @@ pub mod response {
     }
 
     impl NodeEndpoint {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let node_id = d.i32().map_err(|e| e.in_field("NodeId"))?;
             let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -327,6 +341,7 @@ pub mod response {
             Ok(Self { node_id, host, port, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.node_id);
             e.string(true, &self.host)?;

@@ -18,6 +18,7 @@ pub struct WriteShareGroupStateRequest {
 impl Message for WriteShareGroupStateRequest {
     const NAME: &'static str = "WriteShareGroupStateRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for WriteShareGroupStateRequest {
         Ok(Self { group_id, topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -53,6 +55,7 @@ pub struct WriteShareGroupStateResponse {
 impl Message for WriteShareGroupStateResponse {
     const NAME: &'static str = "WriteShareGroupStateResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -63,6 +66,7 @@ impl Message for WriteShareGroupStateResponse {
         Ok(Self { results, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -97,6 +101,7 @@ pub mod request {
     }
 
     impl WriteStateData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -105,6 +110,7 @@ pub mod request {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -135,6 +141,7 @@ pub mod request {
     }
 
     impl Default for PartitionData {
+        #[inline]
         fn default() -> Self {
             Self {
                 partition: 0,
@@ -149,6 +156,7 @@ pub mod request {
     }
 
     impl PartitionData {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let state_epoch = d.i32().map_err(|e| e.in_field("StateEpoch"))?;
@@ -170,6 +178,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             e.i32(self.state_epoch);
@@ -202,6 +211,7 @@ pub mod request {
     }
 
     impl StateBatch {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let first_offset = d.i64().map_err(|e| e.in_field("FirstOffset"))?;
             let last_offset = d.i64().map_err(|e| e.in_field("LastOffset"))?;
@@ -211,6 +221,7 @@ pub mod request {
             Ok(Self { first_offset, last_offset, delivery_state, delivery_count, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i64(self.first_offset);
             e.i64(self.last_offset);
@@ -241,6 +252,7 @@ pub mod response {
     }
 
     impl WriteStateResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
             let partitions =
@@ -249,6 +261,7 @@ pub mod response {
             Ok(Self { topic_id, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.uuid(self.topic_id);
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -273,6 +286,7 @@ pub mod response {
     }
 
     impl PartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -281,6 +295,7 @@ pub mod response {
             Ok(Self { partition, error_code, error_message, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition);
             e.i16(self.error_code.0);

@@ -16,6 +16,7 @@ pub struct WriteTxnMarkersRequest {
 impl Message for WriteTxnMarkersRequest {
     const NAME: &'static str = "WriteTxnMarkersRequest";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for WriteTxnMarkersRequest {
         Ok(Self { markers, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -50,6 +52,7 @@ pub struct WriteTxnMarkersResponse {
 impl Message for WriteTxnMarkersResponse {
     const NAME: &'static str = "WriteTxnMarkersResponse";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -61,6 +64,7 @@ impl Message for WriteTxnMarkersResponse {
         Ok(Self { markers, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -103,6 +107,7 @@ pub mod request {
     }
 
     impl WritableTxnMarker {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
             let producer_epoch = d.i16().map_err(|e| e.in_field("ProducerEpoch"))?;
@@ -124,6 +129,7 @@ pub mod request {
             })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i64(self.producer_id);
             e.i16(self.producer_epoch);
@@ -152,6 +158,7 @@ pub mod request {
     }
 
     impl WritableTxnMarkerTopic {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partition_indexes = d.vec(true, Decoder::i32).map_err(|e| e.in_field("PartitionIndexes"))?;
@@ -159,6 +166,7 @@ pub mod request {
             Ok(Self { name, partition_indexes, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partition_indexes, |e, v| {
@@ -190,6 +198,7 @@ pub mod response {
     }
 
     impl WritableTxnMarkerResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
             let topics =
@@ -198,6 +207,7 @@ pub mod response {
             Ok(Self { producer_id, topics, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.i64(self.producer_id);
             e.array(true, &self.topics, |e, v| v.encode(e, version))?;
@@ -220,6 +230,7 @@ pub mod response {
     }
 
     impl WritableTxnMarkerTopicResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
             let name = d.string(true).map_err(|e| e.in_field("Name"))?;
             let partitions = d
@@ -229,6 +240,7 @@ pub mod response {
             Ok(Self { name, partitions, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
             e.string(true, &self.name)?;
             e.array(true, &self.partitions, |e, v| v.encode(e, version))?;
@@ -251,6 +263,7 @@ pub mod response {
     }
 
     impl WritableTxnMarkerPartitionResult {
+        #[inline]
         pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
             let partition_index = d.i32().map_err(|e| e.in_field("PartitionIndex"))?;
             let error_code = d.i16().map(ErrorCode).map_err(|e| e.in_field("ErrorCode"))?;
@@ -258,6 +271,7 @@ pub mod response {
             Ok(Self { partition_index, error_code, unknown_tagged_fields })
         }
 
+        #[inline]
         pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
             e.i32(self.partition_index);
             e.i16(self.error_code.0);

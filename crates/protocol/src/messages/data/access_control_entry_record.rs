@@ -30,6 +30,7 @@ pub struct AccessControlEntryRecord {
 impl Message for AccessControlEntryRecord {
     const NAME: &'static str = "AccessControlEntryRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -56,6 +57,7 @@ impl Message for AccessControlEntryRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -16,6 +16,7 @@ pub struct BeginTransactionRecord {
 impl Message for BeginTransactionRecord {
     const NAME: &'static str = "BeginTransactionRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -31,6 +32,7 @@ impl Message for BeginTransactionRecord {
         Ok(Self { name, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -16,6 +16,7 @@ pub struct ClearElrRecord {
 impl Message for ClearElrRecord {
     const NAME: &'static str = "ClearElrRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -25,6 +26,7 @@ impl Message for ClearElrRecord {
         Ok(Self { topic_name, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

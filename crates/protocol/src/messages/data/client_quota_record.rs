@@ -22,6 +22,7 @@ pub struct ClientQuotaRecord {
 impl Message for ClientQuotaRecord {
     const NAME: &'static str = "ClientQuotaRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +35,7 @@ impl Message for ClientQuotaRecord {
         Ok(Self { entity, key, value, remove, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -66,6 +68,7 @@ pub struct EntityData {
 }
 
 impl Default for EntityData {
+    #[inline]
     fn default() -> Self {
         Self {
             entity_type: ByteStr::default(),
@@ -76,6 +79,7 @@ impl Default for EntityData {
 }
 
 impl EntityData {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let entity_type = d.string(true).map_err(|e| e.in_field("EntityType"))?;
         let entity_name = d.nullable_string(true).map_err(|e| e.in_field("EntityName"))?;
@@ -83,6 +87,7 @@ impl EntityData {
         Ok(Self { entity_type, entity_name, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.entity_type)?;
         e.nullable_string(true, self.entity_name.as_deref())?;

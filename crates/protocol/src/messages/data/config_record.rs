@@ -20,6 +20,7 @@ pub struct ConfigRecord {
 }
 
 impl Default for ConfigRecord {
+    #[inline]
     fn default() -> Self {
         Self {
             resource_type: 0,
@@ -34,6 +35,7 @@ impl Default for ConfigRecord {
 impl Message for ConfigRecord {
     const NAME: &'static str = "ConfigRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -46,6 +48,7 @@ impl Message for ConfigRecord {
         Ok(Self { resource_type, resource_name, name, value, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -24,6 +24,7 @@ pub struct ConsumerGroupCurrentMemberAssignmentValue {
 impl Message for ConsumerGroupCurrentMemberAssignmentValue {
     const NAME: &'static str = "ConsumerGroupCurrentMemberAssignmentValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -47,6 +48,7 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -82,6 +84,7 @@ pub struct TopicPartitions {
 }
 
 impl Default for TopicPartitions {
+    #[inline]
     fn default() -> Self {
         Self {
             topic_id: Uuid::ZERO,
@@ -93,6 +96,7 @@ impl Default for TopicPartitions {
 }
 
 impl TopicPartitions {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -107,6 +111,7 @@ impl TopicPartitions {
         Ok(Self { topic_id, partitions, assignment_epochs, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.uuid(self.topic_id);
         e.array(true, &self.partitions, |e, v| {

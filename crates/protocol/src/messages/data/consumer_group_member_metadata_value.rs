@@ -31,6 +31,7 @@ pub struct ConsumerGroupMemberMetadataValue {
 }
 
 impl Default for ConsumerGroupMemberMetadataValue {
+    #[inline]
     fn default() -> Self {
         Self {
             instance_id: Some(ByteStr::default()),
@@ -50,6 +51,7 @@ impl Default for ConsumerGroupMemberMetadataValue {
 impl Message for ConsumerGroupMemberMetadataValue {
     const NAME: &'static str = "ConsumerGroupMemberMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -89,6 +91,7 @@ impl Message for ConsumerGroupMemberMetadataValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -141,6 +144,7 @@ pub struct ClassicMemberMetadata {
 }
 
 impl ClassicMemberMetadata {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let session_timeout_ms = d.i32().map_err(|e| e.in_field("SessionTimeoutMs"))?;
         let supported_protocols =
@@ -149,6 +153,7 @@ impl ClassicMemberMetadata {
         Ok(Self { session_timeout_ms, supported_protocols, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.session_timeout_ms);
         e.array(true, &self.supported_protocols, |e, v| v.encode(e, version))?;
@@ -171,6 +176,7 @@ pub struct ClassicProtocol {
 }
 
 impl ClassicProtocol {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let metadata = d.bytes(true).map_err(|e| e.in_field("Metadata"))?;
@@ -178,6 +184,7 @@ impl ClassicProtocol {
         Ok(Self { name, metadata, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.bytes(true, &self.metadata)?;

@@ -14,6 +14,7 @@ pub struct ConsumerGroupPartitionMetadataKey {
 impl Message for ConsumerGroupPartitionMetadataKey {
     const NAME: &'static str = "ConsumerGroupPartitionMetadataKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -22,6 +23,7 @@ impl Message for ConsumerGroupPartitionMetadataKey {
         Ok(Self { group_id })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

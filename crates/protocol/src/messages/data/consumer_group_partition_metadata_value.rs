@@ -16,6 +16,7 @@ pub struct ConsumerGroupPartitionMetadataValue {
 impl Message for ConsumerGroupPartitionMetadataValue {
     const NAME: &'static str = "ConsumerGroupPartitionMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -25,6 +26,7 @@ impl Message for ConsumerGroupPartitionMetadataValue {
         Ok(Self { topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -58,6 +60,7 @@ pub struct TopicMetadata {
 }
 
 impl TopicMetadata {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
@@ -68,6 +71,7 @@ impl TopicMetadata {
         Ok(Self { topic_id, topic_name, num_partitions, partition_metadata, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.uuid(self.topic_id);
         e.string(true, &self.topic_name)?;
@@ -92,6 +96,7 @@ pub struct PartitionMetadata {
 }
 
 impl PartitionMetadata {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let partition = d.i32().map_err(|e| e.in_field("Partition"))?;
         let racks = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("Racks"))?;
@@ -99,6 +104,7 @@ impl PartitionMetadata {
         Ok(Self { partition, racks, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i32(self.partition);
         e.array(true, &self.racks, |e, v| e.string(true, v))?;

@@ -16,6 +16,7 @@ pub struct ConsumerGroupTargetAssignmentMemberValue {
 impl Message for ConsumerGroupTargetAssignmentMemberValue {
     const NAME: &'static str = "ConsumerGroupTargetAssignmentMemberValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for ConsumerGroupTargetAssignmentMemberValue {
         Ok(Self { topic_partitions, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -55,6 +57,7 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -62,6 +65,7 @@ impl TopicPartition {
         Ok(Self { topic_id, partitions, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.uuid(self.topic_id);
         e.array(true, &self.partitions, |e, v| {

@@ -17,6 +17,7 @@ pub struct ConsumerProtocolAssignment {
 impl Message for ConsumerProtocolAssignment {
     const NAME: &'static str = "ConsumerProtocolAssignment";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -27,6 +28,7 @@ impl Message for ConsumerProtocolAssignment {
         Ok(Self { assigned_partitions, user_data })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -47,12 +49,14 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic = d.string(false).map_err(|e| e.in_field("Topic"))?;
         let partitions = d.vec(false, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
         Ok(Self { topic, partitions })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(false, &self.topic)?;
         e.array(false, &self.partitions, |e, v| {

@@ -21,6 +21,7 @@ pub struct ConsumerProtocolSubscription {
 }
 
 impl Default for ConsumerProtocolSubscription {
+    #[inline]
     fn default() -> Self {
         Self { topics: Vec::new(), user_data: None, owned_partitions: Vec::new(), generation_id: -1, rack_id: None }
     }
@@ -29,6 +30,7 @@ impl Default for ConsumerProtocolSubscription {
 impl Message for ConsumerProtocolSubscription {
     const NAME: &'static str = "ConsumerProtocolSubscription";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=3).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -45,6 +47,7 @@ impl Message for ConsumerProtocolSubscription {
         Ok(Self { topics, user_data, owned_partitions, generation_id, rack_id })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=3).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -74,12 +77,14 @@ pub struct TopicPartition {
 }
 
 impl TopicPartition {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic = d.string(false).map_err(|e| e.in_field("Topic"))?;
         let partitions = d.vec(false, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
         Ok(Self { topic, partitions })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(false, &self.topic)?;
         e.array(false, &self.partitions, |e, v| {

@@ -28,6 +28,7 @@ pub struct DelegationTokenRecord {
 impl Message for DelegationTokenRecord {
     const NAME: &'static str = "DelegationTokenRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -52,6 +53,7 @@ impl Message for DelegationTokenRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

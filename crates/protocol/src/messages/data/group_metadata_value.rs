@@ -25,6 +25,7 @@ pub struct GroupMetadataValue {
 }
 
 impl Default for GroupMetadataValue {
+    #[inline]
     fn default() -> Self {
         Self {
             protocol_type: ByteStr::default(),
@@ -41,6 +42,7 @@ impl Default for GroupMetadataValue {
 impl Message for GroupMetadataValue {
     const NAME: &'static str = "GroupMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +66,7 @@ impl Message for GroupMetadataValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -114,6 +117,7 @@ pub struct MemberMetadata {
 }
 
 impl Default for MemberMetadata {
+    #[inline]
     fn default() -> Self {
         Self {
             member_id: ByteStr::default(),
@@ -130,6 +134,7 @@ impl Default for MemberMetadata {
 }
 
 impl MemberMetadata {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let member_id = d.string(version == 4).map_err(|e| e.in_field("memberId"))?;
         let group_instance_id = if version >= 3 {
@@ -157,6 +162,7 @@ impl MemberMetadata {
         })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.string(version == 4, &self.member_id)?;
         if version >= 3 {

@@ -22,6 +22,7 @@ pub struct LeaderChangeMessage {
 impl Message for LeaderChangeMessage {
     const NAME: &'static str = "LeaderChangeMessage";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +35,7 @@ impl Message for LeaderChangeMessage {
         Ok(Self { version: its_version, leader_id, voters, granting_voters, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -61,6 +63,7 @@ pub struct Voter {
 }
 
 impl Voter {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let voter_id = d.i32().map_err(|e| e.in_field("VoterId"))?;
         let voter_directory_id =
@@ -69,6 +72,7 @@ impl Voter {
         Ok(Self { voter_id, voter_directory_id, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.voter_id);
         if version == 1 {

@@ -18,6 +18,7 @@ pub struct OffsetCommitKey {
 impl Message for OffsetCommitKey {
     const NAME: &'static str = "OffsetCommitKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for OffsetCommitKey {
         Ok(Self { group, topic, partition })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -24,6 +24,7 @@ pub struct OffsetCommitValue {
 }
 
 impl Default for OffsetCommitValue {
+    #[inline]
     fn default() -> Self {
         Self {
             offset: 0,
@@ -40,6 +41,7 @@ impl Default for OffsetCommitValue {
 impl Message for OffsetCommitValue {
     const NAME: &'static str = "OffsetCommitValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -64,6 +66,7 @@ impl Message for OffsetCommitValue {
         Ok(Self { offset, leader_epoch, metadata, commit_timestamp, expire_timestamp, topic_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

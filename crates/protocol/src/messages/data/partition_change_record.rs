@@ -34,6 +34,7 @@ pub struct PartitionChangeRecord {
 }
 
 impl Default for PartitionChangeRecord {
+    #[inline]
     fn default() -> Self {
         Self {
             partition_id: -1,
@@ -55,6 +56,7 @@ impl Default for PartitionChangeRecord {
 impl Message for PartitionChangeRecord {
     const NAME: &'static str = "PartitionChangeRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -126,6 +128,7 @@ impl Message for PartitionChangeRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -38,6 +38,7 @@ pub struct PartitionRecord {
 }
 
 impl Default for PartitionRecord {
+    #[inline]
     fn default() -> Self {
         Self {
             partition_id: -1,
@@ -61,6 +62,7 @@ impl Default for PartitionRecord {
 impl Message for PartitionRecord {
     const NAME: &'static str = "PartitionRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -113,6 +115,7 @@ impl Message for PartitionRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

@@ -18,6 +18,7 @@ pub struct ProducerIdsRecord {
 }
 
 impl Default for ProducerIdsRecord {
+    #[inline]
     fn default() -> Self {
         Self { broker_id: 0, broker_epoch: -1, next_producer_id: 0, unknown_tagged_fields: Vec::new() }
     }
@@ -26,6 +27,7 @@ impl Default for ProducerIdsRecord {
 impl Message for ProducerIdsRecord {
     const NAME: &'static str = "ProducerIdsRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -37,6 +39,7 @@ impl Message for ProducerIdsRecord {
         Ok(Self { broker_id, broker_epoch, next_producer_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

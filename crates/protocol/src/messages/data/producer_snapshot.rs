@@ -16,6 +16,7 @@ pub struct ProducerSnapshot {
 impl Message for ProducerSnapshot {
     const NAME: &'static str = "ProducerSnapshot";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 1 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -26,6 +27,7 @@ impl Message for ProducerSnapshot {
         Ok(Self { crc, producer_entries })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 1 {
             return Err(EncodeError::UnknownVersion(version));
@@ -58,6 +60,7 @@ pub struct ProducerEntry {
 }
 
 impl ProducerEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let producer_id = d.i64().map_err(|e| e.in_field("ProducerId"))?;
         let epoch = d.i16().map_err(|e| e.in_field("Epoch"))?;
@@ -79,6 +82,7 @@ impl ProducerEntry {
         })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i64(self.producer_id);
         e.i16(self.epoch);

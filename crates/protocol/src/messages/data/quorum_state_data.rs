@@ -26,6 +26,7 @@ pub struct QuorumStateData {
 }
 
 impl Default for QuorumStateData {
+    #[inline]
     fn default() -> Self {
         Self {
             cluster_id: ByteStr::default(),
@@ -43,6 +44,7 @@ impl Default for QuorumStateData {
 impl Message for QuorumStateData {
     const NAME: &'static str = "QuorumStateData";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -73,6 +75,7 @@ impl Message for QuorumStateData {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -117,12 +120,14 @@ pub struct Voter {
 }
 
 impl Voter {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let voter_id = d.i32().map_err(|e| e.in_field("VoterId"))?;
         let unknown_tagged_fields = d.tagged_fields(|_, _| Ok(false))?;
         Ok(Self { voter_id, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i32(self.voter_id);
         e.tag_count(self.unknown_tagged_fields.len())?;

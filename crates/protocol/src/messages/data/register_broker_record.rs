@@ -34,6 +34,7 @@ pub struct RegisterBrokerRecord {
 }
 
 impl Default for RegisterBrokerRecord {
+    #[inline]
     fn default() -> Self {
         Self {
             broker_id: 0,
@@ -55,6 +56,7 @@ impl Default for RegisterBrokerRecord {
 impl Message for RegisterBrokerRecord {
     const NAME: &'static str = "RegisterBrokerRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=4).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -99,6 +101,7 @@ impl Message for RegisterBrokerRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=4).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -179,6 +182,7 @@ pub struct BrokerEndpoint {
 }
 
 impl BrokerEndpoint {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -188,6 +192,7 @@ impl BrokerEndpoint {
         Ok(Self { name, host, port, security_protocol, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.string(true, &self.host)?;
@@ -214,6 +219,7 @@ pub struct BrokerFeature {
 }
 
 impl BrokerFeature {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let min_supported_version = d.i16().map_err(|e| e.in_field("MinSupportedVersion"))?;
@@ -222,6 +228,7 @@ impl BrokerFeature {
         Ok(Self { name, min_supported_version, max_supported_version, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.i16(self.min_supported_version);

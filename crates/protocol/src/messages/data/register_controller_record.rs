@@ -24,6 +24,7 @@ pub struct RegisterControllerRecord {
 impl Message for RegisterControllerRecord {
     const NAME: &'static str = "RegisterControllerRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -38,6 +39,7 @@ impl Message for RegisterControllerRecord {
         Ok(Self { controller_id, incarnation_id, zk_migration_ready, end_points, features, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -75,6 +77,7 @@ pub struct ControllerEndpoint {
 }
 
 impl ControllerEndpoint {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -84,6 +87,7 @@ impl ControllerEndpoint {
         Ok(Self { name, host, port, security_protocol, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.string(true, &self.host)?;
@@ -110,6 +114,7 @@ pub struct ControllerFeature {
 }
 
 impl ControllerFeature {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let min_supported_version = d.i16().map_err(|e| e.in_field("MinSupportedVersion"))?;
@@ -118,6 +123,7 @@ impl ControllerFeature {
         Ok(Self { name, min_supported_version, max_supported_version, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.i16(self.min_supported_version);

@@ -37,6 +37,7 @@ pub struct RemoteLogSegmentMetadataRecord {
 impl Message for RemoteLogSegmentMetadataRecord {
     const NAME: &'static str = "RemoteLogSegmentMetadataRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -78,6 +79,7 @@ impl Message for RemoteLogSegmentMetadataRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -126,6 +128,7 @@ pub struct RemoteLogSegmentIdEntry {
 }
 
 impl RemoteLogSegmentIdEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let topic_id_partition =
             TopicIdPartitionEntry::decode(d, version).map_err(|e| e.in_field("TopicIdPartition"))?;
@@ -134,6 +137,7 @@ impl RemoteLogSegmentIdEntry {
         Ok(Self { topic_id_partition, id, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         self.topic_id_partition.encode(e, version)?;
         e.uuid(self.id);
@@ -158,6 +162,7 @@ pub struct TopicIdPartitionEntry {
 }
 
 impl TopicIdPartitionEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let id = d.uuid().map_err(|e| e.in_field("Id"))?;
@@ -166,6 +171,7 @@ impl TopicIdPartitionEntry {
         Ok(Self { name, id, partition, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.uuid(self.id);
@@ -189,6 +195,7 @@ pub struct SegmentLeaderEpochEntry {
 }
 
 impl SegmentLeaderEpochEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
         let offset = d.i64().map_err(|e| e.in_field("Offset"))?;
@@ -196,6 +203,7 @@ impl SegmentLeaderEpochEntry {
         Ok(Self { leader_epoch, offset, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i32(self.leader_epoch);
         e.i64(self.offset);

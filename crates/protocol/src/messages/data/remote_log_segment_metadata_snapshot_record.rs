@@ -37,6 +37,7 @@ pub struct RemoteLogSegmentMetadataSnapshotRecord {
 impl Message for RemoteLogSegmentMetadataSnapshotRecord {
     const NAME: &'static str = "RemoteLogSegmentMetadataSnapshotRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -77,6 +78,7 @@ impl Message for RemoteLogSegmentMetadataSnapshotRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -125,6 +127,7 @@ pub struct SegmentLeaderEpochEntry {
 }
 
 impl SegmentLeaderEpochEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let leader_epoch = d.i32().map_err(|e| e.in_field("LeaderEpoch"))?;
         let offset = d.i64().map_err(|e| e.in_field("Offset"))?;
@@ -132,6 +135,7 @@ impl SegmentLeaderEpochEntry {
         Ok(Self { leader_epoch, offset, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i32(self.leader_epoch);
         e.i64(self.offset);

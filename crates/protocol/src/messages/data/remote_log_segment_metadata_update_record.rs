@@ -25,6 +25,7 @@ pub struct RemoteLogSegmentMetadataUpdateRecord {
 impl Message for RemoteLogSegmentMetadataUpdateRecord {
     const NAME: &'static str = "RemoteLogSegmentMetadataUpdateRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -46,6 +47,7 @@ impl Message for RemoteLogSegmentMetadataUpdateRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -79,6 +81,7 @@ pub struct RemoteLogSegmentIdEntry {
 }
 
 impl RemoteLogSegmentIdEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let topic_id_partition =
             TopicIdPartitionEntry::decode(d, version).map_err(|e| e.in_field("TopicIdPartition"))?;
@@ -87,6 +90,7 @@ impl RemoteLogSegmentIdEntry {
         Ok(Self { topic_id_partition, id, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         self.topic_id_partition.encode(e, version)?;
         e.uuid(self.id);
@@ -111,6 +115,7 @@ pub struct TopicIdPartitionEntry {
 }
 
 impl TopicIdPartitionEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let id = d.uuid().map_err(|e| e.in_field("Id"))?;
@@ -119,6 +124,7 @@ impl TopicIdPartitionEntry {
         Ok(Self { name, id, partition, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.uuid(self.id);

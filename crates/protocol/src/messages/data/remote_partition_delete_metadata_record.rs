@@ -22,6 +22,7 @@ pub struct RemotePartitionDeleteMetadataRecord {
 impl Message for RemotePartitionDeleteMetadataRecord {
     const NAME: &'static str = "RemotePartitionDeleteMetadataRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -41,6 +42,7 @@ impl Message for RemotePartitionDeleteMetadataRecord {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -75,6 +77,7 @@ pub struct TopicIdPartitionEntry {
 }
 
 impl TopicIdPartitionEntry {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let id = d.uuid().map_err(|e| e.in_field("Id"))?;
@@ -83,6 +86,7 @@ impl TopicIdPartitionEntry {
         Ok(Self { name, id, partition, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.uuid(self.id);

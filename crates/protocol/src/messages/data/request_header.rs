@@ -20,6 +20,7 @@ pub struct RequestHeader {
 }
 
 impl Default for RequestHeader {
+    #[inline]
     fn default() -> Self {
         Self {
             request_api_key: 0,
@@ -34,6 +35,7 @@ impl Default for RequestHeader {
 impl Message for RequestHeader {
     const NAME: &'static str = "RequestHeader";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(1..=2).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -46,6 +48,7 @@ impl Message for RequestHeader {
         Ok(Self { request_api_key, request_api_version, correlation_id, client_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(1..=2).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

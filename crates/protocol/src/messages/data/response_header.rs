@@ -16,6 +16,7 @@ pub struct ResponseHeader {
 impl Message for ResponseHeader {
     const NAME: &'static str = "ResponseHeader";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -25,6 +26,7 @@ impl Message for ResponseHeader {
         Ok(Self { correlation_id, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));

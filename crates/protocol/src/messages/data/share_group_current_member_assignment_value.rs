@@ -22,6 +22,7 @@ pub struct ShareGroupCurrentMemberAssignmentValue {
 impl Message for ShareGroupCurrentMemberAssignmentValue {
     const NAME: &'static str = "ShareGroupCurrentMemberAssignmentValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -35,6 +36,7 @@ impl Message for ShareGroupCurrentMemberAssignmentValue {
         Ok(Self { member_epoch, previous_member_epoch, state, assigned_partitions, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -67,6 +69,7 @@ pub struct TopicPartitions {
 }
 
 impl TopicPartitions {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -74,6 +77,7 @@ impl TopicPartitions {
         Ok(Self { topic_id, partitions, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.uuid(self.topic_id);
         e.array(true, &self.partitions, |e, v| {

@@ -20,6 +20,7 @@ pub struct ShareGroupMemberMetadataValue {
 }
 
 impl Default for ShareGroupMemberMetadataValue {
+    #[inline]
     fn default() -> Self {
         Self {
             rack_id: Some(ByteStr::default()),
@@ -34,6 +35,7 @@ impl Default for ShareGroupMemberMetadataValue {
 impl Message for ShareGroupMemberMetadataValue {
     const NAME: &'static str = "ShareGroupMemberMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -46,6 +48,7 @@ impl Message for ShareGroupMemberMetadataValue {
         Ok(Self { rack_id, client_id, client_host, subscribed_topic_names, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

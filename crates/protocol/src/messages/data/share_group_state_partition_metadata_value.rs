@@ -20,6 +20,7 @@ pub struct ShareGroupStatePartitionMetadataValue {
 impl Message for ShareGroupStatePartitionMetadataValue {
     const NAME: &'static str = "ShareGroupStatePartitionMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +35,7 @@ impl Message for ShareGroupStatePartitionMetadataValue {
         Ok(Self { initializing_topics, initialized_topics, deleting_topics, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -67,6 +69,7 @@ pub struct TopicPartitionsInfo {
 }
 
 impl TopicPartitionsInfo {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
@@ -75,6 +78,7 @@ impl TopicPartitionsInfo {
         Ok(Self { topic_id, topic_name, partitions, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.uuid(self.topic_id);
         e.string(true, &self.topic_name)?;
@@ -101,6 +105,7 @@ pub struct TopicInfo {
 }
 
 impl TopicInfo {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let topic_id = d.uuid().map_err(|e| e.in_field("TopicId"))?;
         let topic_name = d.string(true).map_err(|e| e.in_field("TopicName"))?;
@@ -108,6 +113,7 @@ impl TopicInfo {
         Ok(Self { topic_id, topic_name, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.uuid(self.topic_id);
         e.string(true, &self.topic_name)?;

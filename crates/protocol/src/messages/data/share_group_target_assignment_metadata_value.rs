@@ -18,6 +18,7 @@ pub struct ShareGroupTargetAssignmentMetadataValue {
 impl Message for ShareGroupTargetAssignmentMetadataValue {
     const NAME: &'static str = "ShareGroupTargetAssignmentMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -34,6 +35,7 @@ impl Message for ShareGroupTargetAssignmentMetadataValue {
         Ok(Self { assignment_epoch, assignment_timestamp, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -18,6 +18,7 @@ pub struct ShareSnapshotKey {
 impl Message for ShareSnapshotKey {
     const NAME: &'static str = "ShareSnapshotKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for ShareSnapshotKey {
         Ok(Self { group_id, topic_id, partition })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

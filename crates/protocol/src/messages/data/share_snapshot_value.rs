@@ -28,6 +28,7 @@ pub struct ShareSnapshotValue {
 }
 
 impl Default for ShareSnapshotValue {
+    #[inline]
     fn default() -> Self {
         Self {
             snapshot_epoch: 0,
@@ -46,6 +47,7 @@ impl Default for ShareSnapshotValue {
 impl Message for ShareSnapshotValue {
     const NAME: &'static str = "ShareSnapshotValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -78,6 +80,7 @@ impl Message for ShareSnapshotValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -127,6 +130,7 @@ pub struct StateBatch {
 }
 
 impl StateBatch {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let first_offset = d.i64().map_err(|e| e.in_field("FirstOffset"))?;
         let last_offset = d.i64().map_err(|e| e.in_field("LastOffset"))?;
@@ -136,6 +140,7 @@ impl StateBatch {
         Ok(Self { first_offset, last_offset, delivery_state, delivery_count, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i64(self.first_offset);
         e.i64(self.last_offset);

@@ -18,6 +18,7 @@ pub struct ShareUpdateKey {
 impl Message for ShareUpdateKey {
     const NAME: &'static str = "ShareUpdateKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for ShareUpdateKey {
         Ok(Self { group_id, topic_id, partition })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

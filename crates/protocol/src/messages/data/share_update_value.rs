@@ -22,6 +22,7 @@ pub struct ShareUpdateValue {
 }
 
 impl Default for ShareUpdateValue {
+    #[inline]
     fn default() -> Self {
         Self {
             snapshot_epoch: 0,
@@ -37,6 +38,7 @@ impl Default for ShareUpdateValue {
 impl Message for ShareUpdateValue {
     const NAME: &'static str = "ShareUpdateValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -63,6 +65,7 @@ impl Message for ShareUpdateValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -109,6 +112,7 @@ pub struct StateBatch {
 }
 
 impl StateBatch {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let first_offset = d.i64().map_err(|e| e.in_field("FirstOffset"))?;
         let last_offset = d.i64().map_err(|e| e.in_field("LastOffset"))?;
@@ -118,6 +122,7 @@ impl StateBatch {
         Ok(Self { first_offset, last_offset, delivery_state, delivery_count, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i64(self.first_offset);
         e.i64(self.last_offset);

@@ -18,6 +18,7 @@ pub struct SnapshotHeaderRecord {
 impl Message for SnapshotHeaderRecord {
     const NAME: &'static str = "SnapshotHeaderRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for SnapshotHeaderRecord {
         Ok(Self { version: its_version, last_contained_log_timestamp, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -32,6 +32,7 @@ pub struct StreamsGroupCurrentMemberAssignmentValue {
 impl Message for StreamsGroupCurrentMemberAssignmentValue {
     const NAME: &'static str = "StreamsGroupCurrentMemberAssignmentValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -63,6 +64,7 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -102,6 +104,7 @@ pub struct TaskIds {
 }
 
 impl Default for TaskIds {
+    #[inline]
     fn default() -> Self {
         Self {
             subtopology_id: ByteStr::default(),
@@ -113,6 +116,7 @@ impl Default for TaskIds {
 }
 
 impl TaskIds {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -127,6 +131,7 @@ impl TaskIds {
         Ok(Self { subtopology_id, partitions, assignment_epochs, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.subtopology_id)?;
         e.array(true, &self.partitions, |e, v| {

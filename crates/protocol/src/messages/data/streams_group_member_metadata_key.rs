@@ -16,6 +16,7 @@ pub struct StreamsGroupMemberMetadataKey {
 impl Message for StreamsGroupMemberMetadataKey {
     const NAME: &'static str = "StreamsGroupMemberMetadataKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -25,6 +26,7 @@ impl Message for StreamsGroupMemberMetadataKey {
         Ok(Self { group_id, member_id })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

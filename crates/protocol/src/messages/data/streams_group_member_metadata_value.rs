@@ -30,6 +30,7 @@ pub struct StreamsGroupMemberMetadataValue {
 }
 
 impl Default for StreamsGroupMemberMetadataValue {
+    #[inline]
     fn default() -> Self {
         Self {
             instance_id: Some(ByteStr::default()),
@@ -49,6 +50,7 @@ impl Default for StreamsGroupMemberMetadataValue {
 impl Message for StreamsGroupMemberMetadataValue {
     const NAME: &'static str = "StreamsGroupMemberMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -78,6 +80,7 @@ impl Message for StreamsGroupMemberMetadataValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -121,6 +124,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let host = d.string(true).map_err(|e| e.in_field("Host"))?;
         let port = d.u16().map_err(|e| e.in_field("Port"))?;
@@ -128,6 +132,7 @@ impl Endpoint {
         Ok(Self { host, port, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.host)?;
         e.u16(self.port);
@@ -150,6 +155,7 @@ pub struct KeyValue {
 }
 
 impl KeyValue {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let key = d.string(true).map_err(|e| e.in_field("Key"))?;
         let value = d.string(true).map_err(|e| e.in_field("Value"))?;
@@ -157,6 +163,7 @@ impl KeyValue {
         Ok(Self { key, value, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.key)?;
         e.string(true, &self.value)?;

@@ -14,6 +14,7 @@ pub struct StreamsGroupMetadataKey {
 impl Message for StreamsGroupMetadataKey {
     const NAME: &'static str = "StreamsGroupMetadataKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -22,6 +23,7 @@ impl Message for StreamsGroupMetadataKey {
         Ok(Self { group_id })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

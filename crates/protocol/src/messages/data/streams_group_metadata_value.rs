@@ -20,6 +20,7 @@ pub struct StreamsGroupMetadataValue {
 }
 
 impl Default for StreamsGroupMetadataValue {
+    #[inline]
     fn default() -> Self {
         Self {
             epoch: 0,
@@ -34,6 +35,7 @@ impl Default for StreamsGroupMetadataValue {
 impl Message for StreamsGroupMetadataValue {
     const NAME: &'static str = "StreamsGroupMetadataValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -58,6 +60,7 @@ impl Message for StreamsGroupMetadataValue {
         Ok(Self { epoch, metadata_hash, validated_topology_epoch, last_assignment_configs, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -107,6 +110,7 @@ pub struct LastAssignmentConfig {
 }
 
 impl LastAssignmentConfig {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let key = d.string(true).map_err(|e| e.in_field("Key"))?;
         let value = d.string(true).map_err(|e| e.in_field("Value"))?;
@@ -114,6 +118,7 @@ impl LastAssignmentConfig {
         Ok(Self { key, value, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.key)?;
         e.string(true, &self.value)?;

@@ -20,6 +20,7 @@ pub struct StreamsGroupTargetAssignmentMemberValue {
 impl Message for StreamsGroupTargetAssignmentMemberValue {
     const NAME: &'static str = "StreamsGroupTargetAssignmentMemberValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -31,6 +32,7 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
         Ok(Self { active_tasks, standby_tasks, warmup_tasks, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -62,6 +64,7 @@ pub struct TaskIds {
 }
 
 impl TaskIds {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
         let partitions = d.vec(true, Decoder::i32).map_err(|e| e.in_field("Partitions"))?;
@@ -69,6 +72,7 @@ impl TaskIds {
         Ok(Self { subtopology_id, partitions, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.subtopology_id)?;
         e.array(true, &self.partitions, |e, v| {

@@ -14,6 +14,7 @@ pub struct StreamsGroupTopologyKey {
 impl Message for StreamsGroupTopologyKey {
     const NAME: &'static str = "StreamsGroupTopologyKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -22,6 +23,7 @@ impl Message for StreamsGroupTopologyKey {
         Ok(Self { group_id })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

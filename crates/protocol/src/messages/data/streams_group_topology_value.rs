@@ -18,6 +18,7 @@ pub struct StreamsGroupTopologyValue {
 impl Message for StreamsGroupTopologyValue {
     const NAME: &'static str = "StreamsGroupTopologyValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -29,6 +30,7 @@ impl Message for StreamsGroupTopologyValue {
         Ok(Self { epoch, subtopologies, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -59,6 +61,7 @@ pub struct TopicConfig {
 }
 
 impl TopicConfig {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let key = d.string(true).map_err(|e| e.in_field("key"))?;
         let value = d.string(true).map_err(|e| e.in_field("value"))?;
@@ -66,6 +69,7 @@ impl TopicConfig {
         Ok(Self { key, value, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.key)?;
         e.string(true, &self.value)?;
@@ -92,6 +96,7 @@ pub struct TopicInfo {
 }
 
 impl TopicInfo {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let partitions = d.i32().map_err(|e| e.in_field("Partitions"))?;
@@ -101,6 +106,7 @@ impl TopicInfo {
         Ok(Self { name, partitions, replication_factor, topic_configs, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.i32(self.partitions);
@@ -135,6 +141,7 @@ pub struct Subtopology {
 }
 
 impl Subtopology {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let subtopology_id = d.string(true).map_err(|e| e.in_field("SubtopologyId"))?;
         let source_topics = d.vec(true, |d| d.string(true)).map_err(|e| e.in_field("SourceTopics"))?;
@@ -160,6 +167,7 @@ impl Subtopology {
         })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.subtopology_id)?;
         e.array(true, &self.source_topics, |e, v| e.string(true, v))?;
@@ -189,6 +197,7 @@ pub struct CopartitionGroup {
 }
 
 impl CopartitionGroup {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let source_topics = d.vec(true, Decoder::i16).map_err(|e| e.in_field("SourceTopics"))?;
         let source_topic_regex = d.vec(true, Decoder::i16).map_err(|e| e.in_field("SourceTopicRegex"))?;
@@ -197,6 +206,7 @@ impl CopartitionGroup {
         Ok(Self { source_topics, source_topic_regex, repartition_source_topics, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.array(true, &self.source_topics, |e, v| {
             e.i16(*v);

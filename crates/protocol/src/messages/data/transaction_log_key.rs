@@ -14,6 +14,7 @@ pub struct TransactionLogKey {
 impl Message for TransactionLogKey {
     const NAME: &'static str = "TransactionLogKey";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -22,6 +23,7 @@ impl Message for TransactionLogKey {
         Ok(Self { transactional_id })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

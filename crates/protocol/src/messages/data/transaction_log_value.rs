@@ -34,6 +34,7 @@ pub struct TransactionLogValue {
 }
 
 impl Default for TransactionLogValue {
+    #[inline]
     fn default() -> Self {
         Self {
             producer_id: 0,
@@ -55,6 +56,7 @@ impl Default for TransactionLogValue {
 impl Message for TransactionLogValue {
     const NAME: &'static str = "TransactionLogValue";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if !(0..=1).contains(&version) {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -112,6 +114,7 @@ impl Message for TransactionLogValue {
         })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if !(0..=1).contains(&version) {
             return Err(EncodeError::UnknownVersion(version));
@@ -198,6 +201,7 @@ pub struct PartitionsSchema {
 }
 
 impl PartitionsSchema {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let topic = d.string(version == 1).map_err(|e| e.in_field("Topic"))?;
         let partition_ids = d.vec(version == 1, Decoder::i32).map_err(|e| e.in_field("PartitionIds"))?;
@@ -205,6 +209,7 @@ impl PartitionsSchema {
         Ok(Self { topic, partition_ids, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.string(version == 1, &self.topic)?;
         e.array(version == 1, &self.partition_ids, |e, v| {

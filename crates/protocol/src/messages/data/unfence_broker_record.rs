@@ -18,6 +18,7 @@ pub struct UnfenceBrokerRecord {
 impl Message for UnfenceBrokerRecord {
     const NAME: &'static str = "UnfenceBrokerRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for UnfenceBrokerRecord {
         Ok(Self { id, epoch, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

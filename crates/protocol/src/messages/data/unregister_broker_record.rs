@@ -18,6 +18,7 @@ pub struct UnregisterBrokerRecord {
 impl Message for UnregisterBrokerRecord {
     const NAME: &'static str = "UnregisterBrokerRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for UnregisterBrokerRecord {
         Ok(Self { broker_id, broker_epoch, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

@@ -27,6 +27,7 @@ pub struct UserScramCredentialRecord {
 impl Message for UserScramCredentialRecord {
     const NAME: &'static str = "UserScramCredentialRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -41,6 +42,7 @@ impl Message for UserScramCredentialRecord {
         Ok(Self { name, mechanism, salt, stored_key, server_key, iterations, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));

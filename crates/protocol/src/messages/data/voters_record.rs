@@ -18,6 +18,7 @@ pub struct VotersRecord {
 impl Message for VotersRecord {
     const NAME: &'static str = "VotersRecord";
 
+    #[inline]
     fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         if version != 0 {
             return Err(d.error(DecodeErrorKind::UnknownVersion(version)));
@@ -28,6 +29,7 @@ impl Message for VotersRecord {
         Ok(Self { version: its_version, voters, unknown_tagged_fields })
     }
 
+    #[inline]
     fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         if version != 0 {
             return Err(EncodeError::UnknownVersion(version));
@@ -57,6 +59,7 @@ pub struct Voter {
 }
 
 impl Voter {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, version: i16) -> Result<Self, DecodeError> {
         let voter_id = d.i32().map_err(|e| e.in_field("VoterId"))?;
         let voter_directory_id = d.uuid().map_err(|e| e.in_field("VoterDirectoryId"))?;
@@ -67,6 +70,7 @@ impl Voter {
         Ok(Self { voter_id, voter_directory_id, endpoints, kraft_version_feature, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, version: i16) -> Result<(), EncodeError> {
         e.i32(self.voter_id);
         e.uuid(self.voter_directory_id);
@@ -93,6 +97,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let name = d.string(true).map_err(|e| e.in_field("Name"))?;
         let host = d.string(true).map_err(|e| e.in_field("Host"))?;
@@ -101,6 +106,7 @@ impl Endpoint {
         Ok(Self { name, host, port, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.string(true, &self.name)?;
         e.string(true, &self.host)?;
@@ -124,6 +130,7 @@ pub struct KRaftVersionFeature {
 }
 
 impl KRaftVersionFeature {
+    #[inline]
     pub(crate) fn decode(d: &mut Decoder, _version: i16) -> Result<Self, DecodeError> {
         let min_supported_version = d.i16().map_err(|e| e.in_field("MinSupportedVersion"))?;
         let max_supported_version = d.i16().map_err(|e| e.in_field("MaxSupportedVersion"))?;
@@ -131,6 +138,7 @@ impl KRaftVersionFeature {
         Ok(Self { min_supported_version, max_supported_version, unknown_tagged_fields })
     }
 
+    #[inline]
     pub(crate) fn encode(&self, e: &mut Encoder, _version: i16) -> Result<(), EncodeError> {
         e.i16(self.min_supported_version);
         e.i16(self.max_supported_version);
