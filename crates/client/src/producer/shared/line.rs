@@ -1,0 +1,253 @@
+//! A topic from its first record on: records stand in line until its partitions are known, and are appended to them then.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use felice_client_core::client::{ClientCore, ProducerKey};
+use felice_client_core::error::{Error, ErrorKind, Persisted};
+use felice_client_core::metadata::ClusterMetadata;
+use felice_client_core::producer::accumulator::{Accumulator, Limits, Memory, too_large};
+use felice_client_core::producer::sender::PartitionId;
+use felice_protocol::time::{Instant, Now};
+
+use super::{ProducerShared, Refusal};
+use crate::clock;
+use crate::driver::Tag;
+use crate::producer::completion::{BatchReport, Pending, PendingState, ProduceError, WaitingCell};
+use crate::producer::finished::{FinishedBatch, RecordTag, Remains};
+use crate::producer::memory::Beyond;
+use crate::producer::record::NewRecord;
+use crate::producer::topic::{Partitions, Slot, TopicEntry, WaitingRecord};
+
+impl ProducerShared {
+    pub(super) fn topic(&self, name: &str) -> Arc<TopicEntry> {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.topics.load();
+        if let Some(topic) = table.find(name) {
+            return topic.clone();
+        }
+        let topic = Arc::new(TopicEntry::new(name, self.seed));
+        self.topics.store(Arc::new(table.with(topic.clone())));
+        let (wanted, key) = (topic.name.clone(), self.key());
+        self.driver.command(move |driver, now| {
+            driver.core.want_topic(now, &wanted);
+            let metadata = driver.core.metadata().clone();
+            // Known already from another producer or reader: no new metadata will come to say so.
+            if metadata.topics.contains_key(&wanted)
+                && let Some((key, producer)) = key.and_then(|key| driver.producers.get(&key).cloned().map(|p| (key, p)))
+            {
+                producer.handle_metadata(&mut driver.core, key, &metadata);
+            }
+        });
+        topic
+    }
+
+    /// Keeps a record until its topic's partitions are known.
+    pub(super) fn join_line(
+        &self,
+        topic: &TopicEntry,
+        record: &NewRecord<'_>,
+        timestamp: i64,
+        pending: bool,
+        tag: Option<RecordTag>,
+    ) -> Result<Option<Pending>, Refusal> {
+        let size = record.size();
+        if size > self.config.max_request_size + 128 {
+            return Err(Refusal::Error(too_large(size - 128, self.config.max_request_size).on_topic(&topic.name)));
+        }
+        if !self.memory.try_reserve(size) {
+            return Err(Refusal::Full);
+        }
+        let mut line = topic.waiting();
+        if line.over {
+            drop(line);
+            self.memory.release(size);
+            // The partitions came between the two looks.
+            return self.append_now(record, pending, tag);
+        }
+        let cell = pending.then(WaitingCell::new);
+        line.records.push_back(WaitingRecord {
+            record: record.clone().into_owned(),
+            timestamp,
+            cell: cell.clone(),
+            tag,
+            since: clock::instant(),
+            reserved: size,
+        });
+        // Within the line's lock: the driver counts down only what was counted up before.
+        topic.has_waiting.store(true, Ordering::SeqCst);
+        let first = self.waiting_records.fetch_add(1, Ordering::SeqCst) == 0;
+        drop(line);
+        if first {
+            self.driver.poke();
+        }
+        Ok(cell.map(|cell| Pending(PendingState::Waiting(cell))))
+    }
+
+    /// Topics may have become known or grown.
+    pub(crate) fn handle_metadata(
+        self: &Arc<Self>,
+        core: &mut ClientCore<Tag>,
+        key: ProducerKey,
+        metadata: &ClusterMetadata,
+    ) {
+        for topic in self.topics.load().iter() {
+            let Some(known) = metadata.topics.get(&topic.name) else {
+                if let Some(code) = metadata.errors.get(&topic.name).filter(|code| !code.is_retriable()) {
+                    self.fail_line(topic, &Error::from_code(*code, None).on_topic(&topic.name));
+                }
+                continue;
+            };
+            let before = topic.partitions.load_full();
+            let slots_before = before.as_ref().map_or(0, |p| p.slots.len());
+            if slots_before >= known.partitions.len() {
+                continue;
+            }
+            let mut slots = before.map(|p| p.slots.clone()).unwrap_or_default();
+            for index in slots_before..known.partitions.len() {
+                let index = i32::try_from(index).unwrap_or(i32::MAX);
+                let Some(id) = core.add_partition(key, &topic.name, index) else { return };
+                let slot = Arc::new(Slot::new(id, index, Accumulator::new(Limits::from(&self.config))));
+                slots.push(slot.clone());
+                self.slot_added(id, slot);
+            }
+            let partitions = Arc::new(Partitions { slots });
+            if slots_before == 0 {
+                self.empty_line(topic, &partitions);
+            } else {
+                topic.partitions.store(Some(partitions));
+            }
+        }
+    }
+
+    fn slot_added(&self, id: PartitionId, slot: Arc<Slot>) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        debug_assert_eq!(slots.len(), id.0 as usize, "partitions are added in order");
+        slots.push(slot);
+    }
+
+    /// Encodes the records that waited, in order; the line is over only when nobody is in it any more.
+    fn empty_line(&self, topic: &TopicEntry, partitions: &Arc<Partitions>) {
+        loop {
+            let records = {
+                let mut line = topic.waiting();
+                if line.records.is_empty() {
+                    line.over = true;
+                    // Published within the line's lock: whoever finds the line over finds the partitions.
+                    topic.partitions.store(Some(partitions.clone()));
+                    topic.has_waiting.store(false, Ordering::SeqCst);
+                    self.progressed.notify_waiters();
+                    return;
+                }
+                std::mem::take(&mut line.records)
+            };
+            for waiting in records {
+                self.waiting_records.fetch_sub(1, Ordering::SeqCst);
+                let timestamp = waiting.timestamp;
+                let cell = waiting.cell.clone();
+                let appended = self.append_to(
+                    topic,
+                    partitions,
+                    &waiting.record,
+                    timestamp,
+                    &Beyond(&self.memory),
+                    |completion, index| {
+                        if let Some(tag) = waiting.tag {
+                            completion.tag(index, tag);
+                        }
+                        if let Some(cell) = &cell {
+                            cell.moved(completion.clone(), index, timestamp);
+                        }
+                    },
+                );
+                self.memory.release(waiting.reserved);
+                if let Err(Refusal::Error(error)) = appended {
+                    self.fail_waiting(topic, waiting, error);
+                }
+            }
+        }
+    }
+
+    /// Gives up records whose topic did not become known in time; returns when to look again.
+    pub(crate) fn expire_waiting(&self, now: Now) -> Option<Instant> {
+        if self.waiting_records.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let timeout = self.config.delivery_timeout;
+        for topic in self.topics.load().iter().filter(|topic| topic.has_waiting.load(Ordering::SeqCst)) {
+            loop {
+                let late = {
+                    let mut line = topic.waiting();
+                    match line.records.front() {
+                        Some(first) if first.since + timeout <= now.instant() => line.records.pop_front(),
+                        Some(_) | None => None,
+                    }
+                };
+                let Some(late) = late else { break };
+                self.waiting_records.fetch_sub(1, Ordering::SeqCst);
+                self.memory.release(late.reserved);
+                let message = format!(
+                    "topic {} was not found within delivery.timeout.ms ({} ms)",
+                    topic.name,
+                    timeout.as_millis()
+                );
+                let error = Error::new(ErrorKind::Timeout, message).on_topic(&topic.name);
+                self.fail_waiting(
+                    topic,
+                    late,
+                    error.hinting("create the topic, or check its name and the bootstrap address"),
+                );
+                self.progressed.notify_waiters();
+            }
+        }
+        self.waiting_deadline()
+    }
+
+    pub(crate) fn waiting_deadline(&self) -> Option<Instant> {
+        if self.waiting_records.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let table = self.topics.load();
+        let first = table.iter().filter_map(|topic| topic.waiting().records.front().map(|first| first.since)).min();
+        first.map(|since| since + self.config.delivery_timeout)
+    }
+
+    pub(super) fn fail_line(&self, topic: &TopicEntry, error: &Error) {
+        let records = std::mem::take(&mut topic.waiting().records);
+        topic.has_waiting.store(false, Ordering::SeqCst);
+        for waiting in records {
+            self.waiting_records.fetch_sub(1, Ordering::SeqCst);
+            self.memory.release(waiting.reserved);
+            self.fail_waiting(topic, waiting, error.clone());
+        }
+        self.progressed.notify_waiters();
+    }
+
+    fn fail_waiting(&self, topic: &TopicEntry, waiting: WaitingRecord, error: Error) {
+        self.note_failure(1, &error);
+        if let Some(on_delivery) = &self.on_delivery {
+            on_delivery(&BatchReport {
+                topic: topic.name.clone(),
+                partition: waiting.record.partition.unwrap_or(-1),
+                count: 1,
+                result: Err(error.clone()),
+                persisted: Persisted::No,
+            });
+        }
+        if let Some(cell) = waiting.cell {
+            cell.fail(ProduceError::new(error, Some(waiting.record), Persisted::No));
+        } else if let Some(on_batch) = &self.on_batch {
+            on_batch(FinishedBatch {
+                topic: topic.name.clone(),
+                partition: waiting.record.partition.unwrap_or(-1),
+                count: 1,
+                result: Err(error),
+                persisted: Persisted::No,
+                tags: waiting.tag.map(|tag| (0, tag)).into_iter().collect(),
+                remains: Remains::Record(Box::new(waiting.record)),
+                reserved: 0,
+                owner: None,
+            });
+        }
+    }
+}

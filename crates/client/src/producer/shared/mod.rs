@@ -1,0 +1,117 @@
+//! What the application's threads and the driver share of a producer.
+//!
+//! - this file: the fields, and how the producer becomes known to the core
+//! - `append`: a record into its partition's open batch
+//! - `line`: records whose topic's partitions are not known yet
+//! - `source`: the batches, as the sender takes them
+//! - `finish`: what becomes of finished batches
+//! - `flush`: flushing and closing
+
+mod append;
+mod finish;
+mod flush;
+mod line;
+mod source;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arc_swap::ArcSwap;
+use felice_client_core::client::ProducerKey;
+use felice_client_core::config::ProducerConfig;
+use felice_client_core::producer::sender::PartitionId;
+use felice_protocol::compression::Compressor;
+use tokio::sync::Notify;
+
+pub(crate) use self::append::{Refusal, bug, bug_without_record};
+use self::flush::Progress;
+use self::source::Source;
+use super::completion::BatchReport;
+use super::finished::OnBatch;
+use super::memory::BufferPool;
+use super::topic::{Slot, TopicTable};
+use crate::client::Client;
+use crate::driver::{Driver, DriverShared};
+
+/// A callback for finished batches.
+pub(crate) type OnDelivery = Box<dyn Fn(&BatchReport) + Send + Sync>;
+
+/// A producer, from both sides.
+pub(crate) struct ProducerShared {
+    config: ProducerConfig,
+    memory: BufferPool,
+    topics: ArcSwap<TopicTable>,
+    /// Every partition, by [`PartitionId`].
+    slots: Arc<Mutex<Vec<Arc<Slot>>>>,
+    adding: Mutex<()>,
+    driver: Arc<DriverShared>,
+    key: OnceLock<ProducerKey>,
+    closed: AtomicBool,
+    next_batch: AtomicU64,
+    progress: Mutex<Progress>,
+    progressed: Notify,
+    flushing: AtomicUsize,
+    waiting_records: AtomicUsize,
+    on_delivery: Option<OnDelivery>,
+    on_batch: Option<OnBatch>,
+    seed: u64,
+}
+
+impl std::fmt::Debug for ProducerShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl ProducerShared {
+    pub(crate) fn new(
+        config: ProducerConfig,
+        client: &Client,
+        on_delivery: Option<OnDelivery>,
+        on_batch: Option<OnBatch>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            memory: BufferPool::new(config.buffer_memory),
+            config,
+            topics: ArcSwap::default(),
+            slots: Arc::default(),
+            adding: Mutex::new(()),
+            driver: client.driver().clone(),
+            key: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            next_batch: AtomicU64::new(0),
+            progress: Mutex::default(),
+            progressed: Notify::new(),
+            flushing: AtomicUsize::new(0),
+            waiting_records: AtomicUsize::new(0),
+            on_delivery,
+            on_batch,
+            seed,
+        }
+    }
+
+    /// On the driver's thread: the producer becomes known to the core.
+    pub(crate) fn register(self: &Arc<Self>, driver: &mut Driver) {
+        let source = Source {
+            slots: self.slots.clone(),
+            known: Vec::new(),
+            compressor: Compressor::default(),
+            producer: Arc::downgrade(self),
+        };
+        let key = driver.core.add_producer(self.config.clone(), Box::new(source));
+        // Only ever set here.
+        let _ = self.key.set(key);
+        driver.producers.insert(key, self.clone());
+    }
+
+    pub(crate) fn key(&self) -> Option<ProducerKey> {
+        self.key.get().copied()
+    }
+
+    fn announce(&self, partition: PartitionId) {
+        if let Some(key) = self.key() {
+            self.driver.ready(key, partition);
+        }
+    }
+}
