@@ -131,12 +131,13 @@ fn read(core: &BrokerCore, wanted: Vec<Wanted>, limits: Limits) -> Outcome {
     let mut outcome = Outcome { answers: Vec::with_capacity(wanted.len()), bytes: 0, is_urgent: false };
     for wanted in wanted {
         let budget = limits.max_bytes.saturating_sub(outcome.bytes).min(wanted.max_bytes);
-        let data = match find(core, &wanted) {
+        let (data, is_cut_off) = match find(core, &wanted) {
             Ok(partition) => read_partition(partition, &wanted, budget, outcome.bytes == 0, limits.read_committed),
-            Err(error_code) => failed(&wanted, error_code),
+            Err(error_code) => (failed(&wanted, error_code), false),
         };
         outcome.bytes += data.records.as_ref().map_or(0, Bytes::len);
-        outcome.is_urgent |= !data.error_code.is_ok() || data.diverging_epoch.epoch >= 0;
+        // What the limits cut off is there to be fetched: a reader that catches up does not wait for fetch.min.bytes.
+        outcome.is_urgent |= is_cut_off || !data.error_code.is_ok() || data.diverging_epoch.epoch >= 0;
         outcome.answers.push((wanted, data));
     }
     outcome
@@ -161,15 +162,16 @@ fn failed(wanted: &Wanted, error_code: ErrorCode) -> PartitionData {
     }
 }
 
+/// Gives the answer, and whether there is more than its limits let through.
 fn read_partition(
     partition: &Partition,
     wanted: &Wanted,
     budget: usize,
     whole_first_batch: bool,
     read_committed: bool,
-) -> PartitionData {
+) -> (PartitionData, bool) {
     if let Err(code) = partition.check_leader(wanted.current_leader_epoch) {
-        return failed(wanted, code);
+        return (failed(wanted, code), false);
     }
     let mut data = PartitionData {
         partition_index: wanted.partition,
@@ -182,11 +184,11 @@ fn read_partition(
     if wanted.last_fetched_epoch >= 0 {
         let (epoch, end_offset) = partition.end_offset_for_epoch(wanted.last_fetched_epoch).unwrap_or((-1, -1));
         if epoch < 0 {
-            return failed(wanted, ErrorCode::OFFSET_OUT_OF_RANGE);
+            return (failed(wanted, ErrorCode::OFFSET_OUT_OF_RANGE), false);
         }
         if epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset {
             data.diverging_epoch = EpochEndOffset { epoch, end_offset, ..Default::default() };
-            return data;
+            return (data, false);
         }
     }
     let up_to = if read_committed { partition.last_stable_offset() } else { partition.high_watermark() };
@@ -198,10 +200,10 @@ fn read_partition(
                 |(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset, ..Default::default() };
             data.aborted_transactions = Some(aborted.map(to_wire).collect());
         }
-        Ok(())
+        Ok(next < up_to)
     });
     match read {
-        Ok(()) => data,
-        Err(code) => failed(wanted, code),
+        Ok(is_cut_off) => (data, is_cut_off),
+        Err(code) => (failed(wanted, code), false),
     }
 }
