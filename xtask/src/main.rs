@@ -9,6 +9,7 @@ mod capi_install;
 mod ci;
 mod codegen;
 mod deny;
+mod docs;
 mod fuzz;
 mod metadata;
 mod oracle;
@@ -20,6 +21,7 @@ cargo xtask <command>
 
   codegen [--check]           generate the message code from Kafka's schemas (or check that it is current)
   oracle [--check]            record the golden bytes of every message from Apache Kafka's own classes
+  docs [--check]              the tables in docs/ that are made from the code
   tidy                        crate edges, file headers and sizes, lints, what may stand in tracked text
   deny                        licences, banned and doubled crates
   fuzz [--seconds N] [TARGET] run every fuzz target (or one) for a short while
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Some((&"codegen", ["--check"])) => codegen::run(true),
         Some((&"oracle", [])) => oracle::run(false),
         Some((&"oracle", ["--check"])) => oracle::run(true),
+        Some((&"docs", [])) => docs::run(false),
+        Some((&"docs", ["--check"])) => docs::run(true),
         Some((&"tidy", [])) => tidy::run(),
         Some((&"deny", [])) => deny::run(),
         Some((&"fuzz", rest)) => fuzz::run(rest),

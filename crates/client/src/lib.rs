@@ -19,6 +19,18 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A Kafka in a unit test, with crate `felice-broker`:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let broker = felice_broker::Broker::start().await?;               // a free port, a temporary directory, the real code
+//! let client = felice::Client::connect(broker.bootstrap()).await?;
+//! let producer = client.producer().build().await?;                   // idempotent, acks=all
+//! producer.send(felice::NewRecord::to("orders").key("u42").value("hello")).await?;
+//! # Ok(()) }
+//! ```
+//!
 //! Where things are:
 //! - [`Client`], [`ClientBuilder`]: connections and metadata, shared by all that is made from them
 //! - [`Producer`]: [`NewRecord`] in, [`Delivery`] or [`ProduceError`] out
