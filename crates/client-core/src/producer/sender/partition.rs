@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::primitives::{ByteStr, Uuid};
-use felice_protocol::records::ClosedBatch;
+use felice_protocol::records::{ClosedBatch, Producer};
 use felice_protocol::time::{Instant, Now};
 
 use crate::backoff::Backoff;
+use crate::bugs::{Bug, Bugs};
 use crate::error::Error;
 use crate::metadata::{BrokerId, ClusterMetadata};
+use crate::producer::accumulator::ReadyBatch;
 use crate::producer::idempotence::Identity;
 
 #[derive(Debug)]
@@ -92,8 +95,65 @@ impl<T> Partition<T> {
         self.proven = false;
     }
 
+    /// The bytes of a new batch, under the sequences that come next.
+    pub(super) fn write(
+        &mut self,
+        mut ready: ReadyBatch<T>,
+        broker: BrokerId,
+        request: u64,
+        idempotent: bool,
+    ) -> Bytes {
+        self.oldest = Some(ready.opened_at);
+        let Identity { id, epoch } = self.identity;
+        let sequence = if idempotent { self.next_sequence } else { -1 };
+        if idempotent {
+            self.next_sequence = sequence_after(sequence, ready.count);
+        }
+        let records = ready.batch.seal(Producer { id, epoch, base_sequence: sequence }, false);
+        self.unresolved.push_back(Unresolved {
+            batch: ready.batch,
+            tag: Some(ready.tag),
+            opened_at: ready.opened_at,
+            reserved: ready.reserved,
+            count: ready.count,
+            identity: self.identity,
+            sequence,
+            flight: Flight::InFlight(broker),
+            request,
+            attempts: 1,
+            maybe_persisted: false,
+            last_error: None,
+        });
+        records
+    }
+
+    /// The bytes of the first batch that waits to be written again, where nothing is in flight. It keeps its sequence, unless the identity
+    /// is another now and no batch may be in the log under the old one.
+    pub(super) fn write_again(
+        &mut self,
+        broker: BrokerId,
+        request: u64,
+        current: Identity,
+        bugs: Bugs,
+    ) -> Option<Bytes> {
+        let careless = bugs.has(Bug::UnknownRenumbered);
+        let renumbers = |b: &Unresolved<T>| (careless || !b.maybe_persisted) && b.identity != current;
+        if self.identity != current && self.unresolved.iter().all(renumbers) {
+            self.renumber(current);
+        }
+        if bugs.has(Bug::RetryReorders) {
+            self.reverse();
+        }
+        let first = self.unresolved.front_mut()?;
+        first.flight = Flight::InFlight(broker);
+        first.request = request;
+        first.attempts += 1;
+        let Identity { id, epoch } = first.identity;
+        Some(first.batch.seal(Producer { id, epoch, base_sequence: first.sequence }, false))
+    }
+
     /// Puts the last first, with the sequences in the new order.
-    pub(super) fn reverse(&mut self) {
+    fn reverse(&mut self) {
         let Some(mut sequence) = self.unresolved.front().map(|batch| batch.sequence) else { return };
         self.unresolved.make_contiguous().reverse();
         for batch in &mut self.unresolved {
@@ -103,7 +163,7 @@ impl<T> Partition<T> {
     }
 
     /// Numbers all that waits from zero, under a new identity.
-    pub(super) fn renumber(&mut self, identity: Identity) {
+    fn renumber(&mut self, identity: Identity) {
         let mut sequence = 0;
         for batch in &mut self.unresolved {
             batch.identity = identity;
@@ -142,7 +202,7 @@ pub(super) enum Flight {
 }
 
 /// Sequences of a batch written to a broker wrap at the highest number to zero.
-pub(super) fn sequence_after(sequence: i32, count: u32) -> i32 {
+fn sequence_after(sequence: i32, count: u32) -> i32 {
     let next = (i64::from(sequence) + i64::from(count)) % (i64::from(i32::MAX) + 1);
     i32::try_from(next).unwrap_or_default()
 }

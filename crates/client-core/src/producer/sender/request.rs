@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use felice_protocol::messages::{ProduceRequest, produce};
 use felice_protocol::primitives::Uuid;
-use felice_protocol::records::Producer;
 use felice_protocol::time::Now;
 
-use super::partition::{Flight, Unresolved, sequence_after};
+use super::partition::Flight;
 use super::{Available, BatchSource, Finished, Outcome, PartitionId, ProduceOut, Sender};
-use crate::bugs::Bug;
 use crate::config::Acks;
 use crate::metadata::BrokerId;
 
@@ -132,24 +130,7 @@ impl<T> Sender<T> {
         }
         if p.unresolved.len() > in_flight {
             // One waits to be written again: it goes alone, after all that is in flight.
-            if in_flight > 0 {
-                return None;
-            }
-            let careless = bugs.has(Bug::UnknownRenumbered);
-            let renumbers = |b: &Unresolved<T>| (careless || !b.maybe_persisted) && b.identity != current;
-            let fresh = p.identity != current && p.unresolved.iter().all(renumbers);
-            if fresh {
-                p.renumber(current);
-            }
-            if bugs.has(Bug::RetryReorders) {
-                p.reverse();
-            }
-            let first = p.unresolved.front_mut()?;
-            first.flight = Flight::InFlight(broker);
-            first.request = request;
-            first.attempts += 1;
-            let (identity, base_sequence) = (first.identity, first.sequence);
-            return Some(first.batch.seal(Producer { id: identity.id, epoch: identity.epoch, base_sequence }, false));
+            return if in_flight == 0 { p.write_again(broker, request, current, bugs) } else { None };
         }
         let depth = match acks {
             Acks::None => usize::MAX,
@@ -168,7 +149,7 @@ impl<T> Sender<T> {
             p.next_sequence = 0;
             p.proven = false;
         }
-        let mut ready = match source.take(now, id, force) {
+        let ready = match source.take(now, id, force) {
             Available::Batch(ready) => ready,
             Available::Closing => {
                 p.has_batches = false;
@@ -187,28 +168,7 @@ impl<T> Sender<T> {
                 return None;
             }
         };
-        p.oldest = Some(ready.opened_at);
-        let sequence = if idempotent { p.next_sequence } else { -1 };
-        if idempotent {
-            p.next_sequence = sequence_after(sequence, ready.count);
-        }
-        let records =
-            ready.batch.seal(Producer { id: current.id, epoch: current.epoch, base_sequence: sequence }, false);
-        p.unresolved.push_back(Unresolved {
-            batch: ready.batch,
-            tag: Some(ready.tag),
-            opened_at: ready.opened_at,
-            reserved: ready.reserved,
-            count: ready.count,
-            identity: current,
-            sequence,
-            flight: Flight::InFlight(broker),
-            request,
-            attempts: 1,
-            maybe_persisted: false,
-            last_error: None,
-        });
-        Some(records)
+        Some(p.write(ready, broker, request, idempotent))
     }
 
     fn finish_unanswered(&mut self, id: PartitionId) {

@@ -7,7 +7,7 @@ use felice_protocol::time::Now;
 use super::partition::{Flight, Unresolved};
 use super::{Finished, Outcome, PartitionId, ProduceFailure, Sender};
 use crate::bugs::Bug;
-use crate::error::{Error, ErrorKind, Persisted, Recovery};
+use crate::error::{Error, ErrorKind, Persisted};
 use crate::metadata::BrokerId;
 
 impl<T> Sender<T> {
@@ -80,16 +80,7 @@ impl<T> Sender<T> {
         let Some(batch) = p.unresolved.get_mut(at) else { return };
         batch.flight = Flight::Retry;
         batch.last_error = Some(error.clone());
-        // After these the records are, or may be, in the leader's log.
-        if matches!(
-            code,
-            ErrorCode::REQUEST_TIMED_OUT
-                | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-                | ErrorCode::KAFKA_STORAGE_ERROR
-                | ErrorCode::UNKNOWN_SERVER_ERROR
-        ) {
-            batch.maybe_persisted = true;
-        }
+        batch.maybe_persisted |= may_have_appended(code);
         let (attempts, maybe, identity) = (batch.attempts, batch.maybe_persisted, batch.identity);
         // Behind an unresolved one, a batch is refused for being out of order: it waits for its turn, nothing else is wrong with it.
         if at > 0 && is_about_sequence(code) {
@@ -109,12 +100,7 @@ impl<T> Sender<T> {
                     self.idempotence.bump_epoch();
                 }
             }
-            Recovery::Fail(_)
-            | Recovery::Backoff
-            | Recovery::RefreshMetadata
-            | Recovery::BumpEpoch
-            | Recovery::FindCoordinator
-            | Recovery::ResetOffset => {
+            Recovery::Backoff | Recovery::RefreshMetadata | Recovery::BumpEpoch | Recovery::Fail => {
                 let persisted = if maybe { Persisted::Maybe } else { Persisted::No };
                 self.drop_batch(id, at, error, persisted);
             }
@@ -186,6 +172,17 @@ impl<T> Sender<T> {
     }
 }
 
+/// Whether the records are, or may be, in the leader's log all the same.
+fn may_have_appended(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::REQUEST_TIMED_OUT
+            | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+            | ErrorCode::KAFKA_STORAGE_ERROR
+            | ErrorCode::UNKNOWN_SERVER_ERROR
+    )
+}
+
 fn is_about_sequence(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -194,12 +191,24 @@ fn is_about_sequence(code: ErrorCode) -> bool {
 }
 
 /// What Produce does about a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    /// Write the same again after a pause.
+    Backoff,
+    /// Write the same again once the metadata is new.
+    RefreshMetadata,
+    /// Write it again under a new producer epoch.
+    BumpEpoch,
+    /// Give it up.
+    Fail,
+}
+
 fn recovery(code: ErrorCode, idempotent: bool) -> Recovery {
     match code {
         code if is_about_sequence(code) && idempotent => Recovery::BumpEpoch,
         ErrorCode::UNKNOWN_TOPIC_ID | ErrorCode::INCONSISTENT_TOPIC_ID => Recovery::RefreshMetadata,
         code if code.is_stale_metadata() => Recovery::RefreshMetadata,
         code if code.is_retriable() => Recovery::Backoff,
-        other => Recovery::Fail(other),
+        _ => Recovery::Fail,
     }
 }
