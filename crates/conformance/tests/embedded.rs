@@ -1,6 +1,8 @@
 //! Our client on our broker, with the input that the judges use.
 
-use felice::Client;
+use std::time::{Duration, Instant};
+
+use felice::{Client, ErrorKind};
 use felice_broker::Broker;
 use felice_conformance::flights;
 use felice_conformance::peers::exchange;
@@ -17,6 +19,20 @@ async fn records_survive_on_the_embedded_broker() {
     let broker = Broker::start().await.unwrap();
     let client = Client::connect(broker.bootstrap()).await.unwrap();
     ours::round_trip(&client, "round-trip", 200).await;
+    broker.shutdown().await.unwrap();
+}
+
+/// A topic that was created is there for whoever created it; one that does not exist is not waited for long.
+#[tokio::test]
+async fn a_topic_that_does_not_exist_is_refused_soon() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(broker.bootstrap()).await.unwrap();
+    let created = client.admin().create_topic("there").partitions(3).await.unwrap();
+    assert_eq!(created.partitions.len(), 3);
+    let started = Instant::now();
+    let error = client.admin().topic("nowhere").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownTopic);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     broker.shutdown().await.unwrap();
 }
 

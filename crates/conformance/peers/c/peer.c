@@ -355,9 +355,10 @@ static void grow(rd_kafka_t *rk, rd_kafka_queue_t *queue) {
     await_listed(rk, 6, true);
 }
 
-static void configs(rd_kafka_t *rk, rd_kafka_queue_t *queue) {
+/* Whether the topic's retention.ms reads so; NULL asks whether it is the default. */
+static bool retention_is(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *value) {
     size_t resource_count, entry_count;
-    bool seen = false;
+    bool seen = false, same = false;
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_DescribeConfigs(rk, &resource, 1, NULL, queue);
     rd_kafka_event_t *event = admin_result(queue, "DescribeConfigs");
@@ -368,11 +369,40 @@ static void configs(rd_kafka_t *rk, rd_kafka_queue_t *queue) {
     for (size_t i = 0; i < entry_count; i++)
         if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), "retention.ms")) {
             seen = true;
-            if (strcmp(rd_kafka_ConfigEntry_value(entries[i]), "-1")) fail("retention.ms is %s", rd_kafka_ConfigEntry_value(entries[i]));
+            same = value ? !strcmp(rd_kafka_ConfigEntry_value(entries[i]), value) : rd_kafka_ConfigEntry_is_default(entries[i]);
         }
     if (!seen) fail("retention.ms is not described");
     rd_kafka_event_destroy(event);
     rd_kafka_ConfigResource_destroy(resource);
+    return same;
+}
+
+static void await_retention(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *value) {
+    double deadline = now() + 10;
+    while (!retention_is(rk, queue, value))
+        if (now() > deadline) fail("not within 10 s: retention.ms %s", value ? value : "as by default");
+}
+
+/* AlterConfigs replaces all that is set: without a value, everything is the default again. */
+static void alter_retention(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *value) {
+    size_t count;
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    if (value) rd_kafka_ConfigResource_set_config(resource, "retention.ms", value);
+    rd_kafka_AlterConfigs(rk, &resource, 1, NULL, queue);
+    rd_kafka_event_t *event = admin_result(queue, "AlterConfigs");
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &count);
+    if (count != 1 || rd_kafka_ConfigResource_error(resources[0])) fail("AlterConfigs: %zu resources", count);
+    rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(resource);
+    await_retention(rk, queue, value);
+}
+
+static void configs(rd_kafka_t *rk, rd_kafka_queue_t *queue) {
+    await_retention(rk, queue, "-1");
+    alter_retention(rk, queue, "3600000000000");
+    alter_retention(rk, queue, NULL);
+    alter_retention(rk, queue, "3600000000000");
 }
 
 static void delete_records(rd_kafka_t *rk, rd_kafka_queue_t *queue) {
