@@ -1,4 +1,4 @@
-//! The one error of the client, what it asks the caller to do, and what a core does about a broker's code.
+//! The one error of the client, and what it asks the caller to do. What a core does about a broker's code is decided next to each API.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -29,23 +29,6 @@ pub enum Persisted {
     Maybe,
     /// It is.
     Yes,
-}
-
-/// What a handler of a response does about an error code. Which code means what is decided next to each API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recovery {
-    /// Send the same again after a pause.
-    Backoff,
-    /// Send the same again once the metadata is new.
-    RefreshMetadata,
-    /// Find the coordinator again.
-    FindCoordinator,
-    /// Look the position up again as `auto.offset.reset` says.
-    ResetOffset,
-    /// Go on under a new producer epoch.
-    BumpEpoch,
-    /// Give up and tell the caller.
-    Fail(ErrorCode),
 }
 
 /// What kind of thing went wrong.
@@ -91,7 +74,6 @@ struct Inner {
     topic: Option<ByteStr>,
     partition: Option<i32>,
     hint: Option<String>,
-    disposition: Option<Disposition>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -117,7 +99,6 @@ impl Error {
             topic: None,
             partition: None,
             hint: None,
-            disposition: None,
             source: None,
         }))
     }
@@ -157,7 +138,6 @@ impl Error {
             topic: old.topic.clone(),
             partition: old.partition,
             hint: old.hint.clone(),
-            disposition: old.disposition,
             source: old.source.clone(),
         };
         edit(&mut inner);
@@ -197,12 +177,6 @@ impl Error {
     pub fn hinting(self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
         self.edit(|inner| inner.hint = Some(hint))
-    }
-
-    /// The same error with another disposition than its kind and code imply.
-    #[must_use]
-    pub fn disposed(self, disposition: Disposition) -> Self {
-        self.edit(|inner| inner.disposition = Some(disposition))
     }
 
     /// The same error with its cause.
@@ -248,9 +222,6 @@ impl Error {
 
     /// What the caller does about it.
     pub fn disposition(&self) -> Disposition {
-        if let Some(disposition) = self.0.disposition {
-            return disposition;
-        }
         match self.0.kind {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::BufferFull => Disposition::Retry,
             ErrorKind::Broker if self.0.code.is_some_and(ErrorCode::is_retriable) => Disposition::Retry,

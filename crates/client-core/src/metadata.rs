@@ -91,11 +91,21 @@ impl ClusterMetadata {
     pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
     }
+}
 
-    /// A topic by its id.
-    pub fn topic_by_id(&self, id: Uuid) -> Option<&Arc<Topic>> {
-        self.topics.get(self.names.get(&id)?)
-    }
+/// A leader that an answer named.
+#[derive(Clone, Debug)]
+pub struct LeaderHint {
+    /// The topic.
+    pub topic: ByteStr,
+    /// The partition.
+    pub index: i32,
+    /// Who leads it.
+    pub leader: BrokerId,
+    /// Since which epoch.
+    pub leader_epoch: i32,
+    /// Where it listens.
+    pub at: Option<Broker>,
 }
 
 /// How many answers in a row may leave a known topic out before it is believed to be gone.
@@ -177,34 +187,29 @@ impl MetadataCore {
         }
     }
 
-    /// A response named a newer leader (KIP-951). One of the same epoch changes nothing.
-    pub fn handle_leader_hint(
-        &mut self,
-        topic: &str,
-        partition: i32,
-        leader: BrokerId,
-        leader_epoch: i32,
-        at: Option<Broker>,
-    ) {
-        let Some(known) = self.snapshot.partition(topic, partition) else {
-            return;
+    /// A response named a newer leader (KIP-951). One of the same epoch changes nothing; tells whether the snapshot is a new one.
+    pub fn handle_leader_hint(&mut self, hint: LeaderHint) -> bool {
+        let LeaderHint { topic, index, leader, leader_epoch, at } = hint;
+        let Some(known) = self.snapshot.partition(&topic, index) else {
+            return false;
         };
         let reachable = at.is_some() || self.snapshot.brokers.contains_key(&leader);
         if leader_epoch <= known.leader_epoch || leader < 0 || !reachable {
-            return;
+            return false;
         }
         let mut snapshot = ClusterMetadata::clone(&self.snapshot);
         if let Some(broker) = at {
             snapshot.brokers.insert(broker.id, broker);
         }
-        if let Some(entry) = snapshot.topics.get_mut(topic)
-            && let Some(p) = usize::try_from(partition).ok().and_then(|i| Arc::make_mut(entry).partitions.get_mut(i))
+        if let Some(entry) = snapshot.topics.get_mut(&topic)
+            && let Some(p) = usize::try_from(index).ok().and_then(|i| Arc::make_mut(entry).partitions.get_mut(i))
         {
             p.leader = Some(leader);
             p.leader_epoch = leader_epoch;
         }
         snapshot.version += 1;
         self.snapshot = Arc::new(snapshot);
+        true
     }
 
     /// The request to send, if one is due.

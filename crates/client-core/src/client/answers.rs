@@ -2,16 +2,15 @@
 
 use bytes::Bytes;
 use felice_protocol::messages::{
-    self, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    self, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, ProduceResponse,
 };
-use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::Now;
 
 use super::connections::{ConnectionId, Key};
 use super::{ClientCore, Event, Output, Token};
 use crate::connection::{Received, Waiting};
 use crate::error::{Error, ErrorKind};
-use crate::metadata::{Broker, BrokerId};
+use crate::metadata::{Broker, ClusterMetadata, LeaderHint};
 use crate::producer::sender::ProduceFailure;
 
 impl<T> ClientCore<T> {
@@ -60,31 +59,7 @@ impl<T> ClientCore<T> {
                 if let Some(entry) = self.producers.get_mut(&producer) {
                     entry.sender.handle_response(now, id, &response, &address);
                 }
-                let mut changed = false;
-                for topic in &response.responses {
-                    for p in &topic.partition_responses {
-                        let endpoint = response.node_endpoints.iter().find(|e| e.node_id == p.current_leader.leader_id);
-                        let at = endpoint.map(|e| Broker {
-                            id: e.node_id,
-                            host: e.host.clone(),
-                            port: e.port,
-                            rack: e.rack.clone(),
-                        });
-                        if p.current_leader.leader_id >= 0 {
-                            changed |= self.hint(
-                                &topic.name,
-                                topic.topic_id,
-                                p.index,
-                                p.current_leader.leader_id,
-                                p.current_leader.leader_epoch,
-                                at,
-                            );
-                        }
-                    }
-                }
-                if changed {
-                    self.announce_metadata();
-                }
+                self.learn_leaders(produced_hints(self.metadata.snapshot(), &response));
             }
             Token::ListOffsets(reader, id) => {
                 let (_, response) = messages::decode_response::<ListOffsetsRequest>(version, frame)?;
@@ -97,14 +72,8 @@ impl<T> ClientCore<T> {
                 let (_, response) = messages::decode_response::<FetchRequest>(version, frame)?;
                 let Some(fetcher) = self.readers.get_mut(&reader) else { return Ok(()) };
                 fetcher.handle_fetch(now, id, response, whole);
-                let mut changed = false;
-                for hint in fetcher.poll_leader_hints() {
-                    changed |=
-                        self.hint(&hint.topic, Uuid::default(), hint.index, hint.leader, hint.leader_epoch, hint.at);
-                }
-                if changed {
-                    self.announce_metadata();
-                }
+                let hints = fetcher.poll_leader_hints();
+                self.learn_leaders(hints);
             }
             Token::Call(id) => {
                 if self.calls.remove(&id).is_some() {
@@ -150,13 +119,14 @@ impl<T> ClientCore<T> {
         }
     }
 
-    fn hint(&mut self, name: &str, id: Uuid, partition: i32, leader: BrokerId, epoch: i32, at: Option<Broker>) -> bool {
-        let before = self.metadata.snapshot().version;
-        let snapshot = self.metadata.snapshot().clone();
-        let name =
-            if name.is_empty() { snapshot.names.get(&id).map(ByteStr::as_str).unwrap_or_default() } else { name };
-        self.metadata.handle_leader_hint(name, partition, leader, epoch, at);
-        self.metadata.snapshot().version != before
+    fn learn_leaders(&mut self, hints: Vec<LeaderHint>) {
+        let mut changed = false;
+        for hint in hints {
+            changed |= self.metadata.handle_leader_hint(hint);
+        }
+        if changed {
+            self.announce_metadata();
+        }
     }
 
     fn announce_metadata(&mut self) {
@@ -169,4 +139,30 @@ impl<T> ClientCore<T> {
         }
         self.events.push_back(Event::Metadata(metadata));
     }
+}
+
+/// The leaders that a Produce response names for partitions that have moved.
+fn produced_hints(metadata: &ClusterMetadata, response: &ProduceResponse) -> Vec<LeaderHint> {
+    let mut hints = Vec::new();
+    for topic in &response.responses {
+        for p in topic.partition_responses.iter().filter(|p| p.current_leader.leader_id >= 0) {
+            let leader = p.current_leader.leader_id;
+            let name = if topic.name.is_empty() { metadata.names.get(&topic.topic_id) } else { Some(&topic.name) };
+            let Some(name) = name else { continue };
+            let endpoint = response.node_endpoints.iter().find(|e| e.node_id == leader);
+            hints.push(LeaderHint {
+                topic: name.clone(),
+                index: p.index,
+                leader,
+                leader_epoch: p.current_leader.leader_epoch,
+                at: endpoint.map(|e| Broker {
+                    id: e.node_id,
+                    host: e.host.clone(),
+                    port: e.port,
+                    rack: e.rack.clone(),
+                }),
+            });
+        }
+    }
+    hints
 }

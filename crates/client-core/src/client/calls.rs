@@ -59,11 +59,6 @@ impl<T> ClientCore<T> {
         id
     }
 
-    /// Forgets a call; an answer that comes later is dropped.
-    pub fn cancel_call(&mut self, id: CallId) {
-        self.calls.remove(&id);
-    }
-
     pub(super) fn pump_calls(&mut self, now: Now) {
         let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| !call.in_flight).map(|(id, _)| *id).collect();
         for id in waiting {
@@ -93,6 +88,26 @@ impl<T> ClientCore<T> {
                 self.calls.remove(&id);
                 self.events.push_back(Event::Call(id, Err(error)));
             }
+        }
+    }
+
+    /// Gives up the calls whose time is over.
+    pub(super) fn fail_late_calls(&mut self, now: Now) {
+        let late: Vec<CallId> =
+            self.calls.iter().filter(|(_, call)| call.deadline <= now.instant()).map(|(id, _)| *id).collect();
+        for id in late {
+            let Some(call) = self.calls.remove(&id) else { continue };
+            let last = call.error.or_else(|| self.connection_error().cloned());
+            let words = last.as_ref().map_or_else(|| "no broker answered".to_owned(), |last| format!("last: {last}"));
+            let message = format!("{} attempts in {} ms; {words}", call.attempts, call.options.timeout.as_millis());
+            let mut error = Error::new(ErrorKind::Timeout, message);
+            if let Some(last) = last {
+                if let Some(hint) = last.hint() {
+                    error = error.hinting(hint);
+                }
+                error = error.caused_by(last);
+            }
+            self.events.push_back(Event::Call(id, Err(error)));
         }
     }
 

@@ -170,6 +170,32 @@ impl<T> ClientCore<T> {
         self.links.links.values().filter_map(|link| link.error.as_ref()).next()
     }
 
+    /// Closes connections whose handshake or oldest request takes too long, and those that nobody used for a while.
+    pub(super) fn close_late(&mut self, now: Now) {
+        let request_timeout = self.links.config.request_timeout;
+        let idle = self.links.config.connections_max_idle;
+        let mut late = Vec::new();
+        for link in self.links.links.values() {
+            let Some(id) = link.id else { continue };
+            if link.setup_deadline.is_some_and(|at| at <= now.instant()) {
+                let message = "no connection within socket.connection.setup.timeout.ms";
+                late.push((
+                    id,
+                    Error::new(ErrorKind::Connect, message)
+                        .hinting("is a firewall in between, or a broker overloaded?"),
+                ));
+            } else if link.connection.deadline().is_some_and(|at| at <= now.instant()) {
+                let message = format!("no answer within request.timeout.ms ({} ms)", request_timeout.as_millis());
+                late.push((id, Error::new(ErrorKind::Timeout, message)));
+            } else if !idle.is_zero() && link.connection.in_flight() == 0 && link.used_at + idle <= now.instant() {
+                late.push((id, Error::new(ErrorKind::Connect, "the connection was not used")));
+            }
+        }
+        for (id, error) in late {
+            self.close(now, id, error);
+        }
+    }
+
     pub(super) fn close(&mut self, now: Now, id: ConnectionId, error: Error) {
         if self.links.by_id.contains_key(&id) {
             self.links.outputs.push_back(Output::Close { id });

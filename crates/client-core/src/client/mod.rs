@@ -29,7 +29,7 @@ pub use self::connections::{ConnectionId, Lane, Node};
 use crate::backoff::{Backoff, Random};
 use crate::config::{ClientConfig, ProducerConfig};
 use crate::consumer::fetcher::{FetchEvent, Fetcher};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::metadata::{ClusterMetadata, MetadataCore};
 use crate::producer::sender::{BatchSource, Finished, PartitionId, Sender};
 
@@ -158,11 +158,6 @@ impl<T> ClientCore<T> {
         self.metadata.unwant(topic);
     }
 
-    /// Asks for metadata again soon.
-    pub fn refresh_metadata(&mut self, now: Now) {
-        self.metadata.refresh(now);
-    }
-
     /// Adds a producer whose batches come from `source`.
     pub fn add_producer(&mut self, config: ProducerConfig, source: Box<dyn BatchSource<T>>) -> ProducerKey {
         let key = ProducerKey(self.next_key);
@@ -210,47 +205,11 @@ impl<T> ClientCore<T> {
 
     /// Time has passed: late answers, late connections, late batches.
     pub fn handle_timeout(&mut self, now: Now) {
-        let request_timeout = self.links.config.request_timeout;
-        let idle = self.links.config.connections_max_idle;
-        let mut late = Vec::new();
-        for link in self.links.links.values() {
-            let Some(id) = link.id else { continue };
-            if link.setup_deadline.is_some_and(|at| at <= now.instant()) {
-                let message = "no connection within socket.connection.setup.timeout.ms";
-                late.push((
-                    id,
-                    Error::new(ErrorKind::Connect, message)
-                        .hinting("is a firewall in between, or a broker overloaded?"),
-                ));
-            } else if link.connection.deadline().is_some_and(|at| at <= now.instant()) {
-                let message = format!("no answer within request.timeout.ms ({} ms)", request_timeout.as_millis());
-                late.push((id, Error::new(ErrorKind::Timeout, message)));
-            } else if !idle.is_zero() && link.connection.in_flight() == 0 && link.used_at + idle <= now.instant() {
-                late.push((id, Error::new(ErrorKind::Connect, "the connection was not used")));
-            }
-        }
-        for (id, error) in late {
-            self.close(now, id, error);
-        }
+        self.close_late(now);
         for entry in self.producers.values_mut() {
             entry.sender.handle_timeout(now, entry.source.as_mut());
         }
-        let late: Vec<CallId> =
-            self.calls.iter().filter(|(_, call)| call.deadline <= now.instant()).map(|(id, _)| *id).collect();
-        for id in late {
-            let Some(call) = self.calls.remove(&id) else { continue };
-            let last = call.error.or_else(|| self.connection_error().cloned());
-            let words = last.as_ref().map_or_else(|| "no broker answered".to_owned(), |last| format!("last: {last}"));
-            let message = format!("{} attempts in {} ms; {words}", call.attempts, call.options.timeout.as_millis());
-            let mut error = Error::new(ErrorKind::Timeout, message);
-            if let Some(last) = last {
-                if let Some(hint) = last.hint() {
-                    error = error.hinting(hint);
-                }
-                error = error.caused_by(last);
-            }
-            self.events.push_back(Event::Call(id, Err(error)));
-        }
+        self.fail_late_calls(now);
     }
 
     /// What the application is to know.

@@ -1,12 +1,11 @@
 //! The producer's identity: an id and an epoch from the broker. Losing a batch that was written once means a new epoch, so that no later
 //! batch can be taken for it (KIP-360).
 
-use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use felice_protocol::time::{Instant, Now};
 
 use crate::backoff::Backoff;
-use crate::error::{Error, Recovery};
+use crate::error::Error;
 
 /// Who a batch says it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,24 +77,15 @@ impl Idempotence {
 
     /// An answer came, or none will.
     pub fn handle_response(&mut self, now: Now, response: Result<&InitProducerIdResponse, &Error>) {
-        let recovery = match response {
-            Ok(response) => match response.error_code.ok() {
-                Ok(()) => {
-                    self.backoff.reset();
-                    self.state = State::Ready(Identity { id: response.producer_id, epoch: response.producer_epoch });
-                    return;
-                }
-                Err(code) => recovery(code),
-            },
-            Err(_) => Recovery::Backoff,
-        };
-        self.state = match recovery {
-            Recovery::Fail(code) => State::Failed(Error::from_code(code, Some("the broker gives this producer no id"))),
-            Recovery::Backoff
-            | Recovery::RefreshMetadata
-            | Recovery::FindCoordinator
-            | Recovery::ResetOffset
-            | Recovery::BumpEpoch => State::Wanted { from: now.instant() + self.backoff.next() },
+        self.state = match response.map(|response| (response, response.error_code.ok())) {
+            Ok((response, Ok(()))) => {
+                self.backoff.reset();
+                State::Ready(Identity { id: response.producer_id, epoch: response.producer_epoch })
+            }
+            Ok((_, Err(code))) if !code.is_retriable() => {
+                State::Failed(Error::from_code(code, Some("the broker gives this producer no id")))
+            }
+            Ok((_, Err(_))) | Err(_) => State::Wanted { from: now.instant() + self.backoff.next() },
         };
     }
 
@@ -116,12 +106,5 @@ impl Idempotence {
             State::Wanted { from } => Some(from),
             State::NotNeeded | State::Asked | State::Ready(_) | State::Failed(_) => None,
         }
-    }
-}
-
-fn recovery(code: ErrorCode) -> Recovery {
-    match code {
-        code if code.is_retriable() => Recovery::Backoff,
-        other => Recovery::Fail(other),
     }
 }

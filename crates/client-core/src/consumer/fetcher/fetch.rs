@@ -7,16 +7,16 @@ use bytes::Bytes;
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{FetchRequest, FetchResponse, fetch};
 use felice_protocol::primitives::Uuid;
-use felice_protocol::records::RecordBatches;
+use felice_protocol::records::{RecordBatchError, RecordBatches};
 use felice_protocol::time::Now;
 
 use super::partition::Partition;
-use super::{Asked, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, LeaderHint, Position};
+use super::{Asked, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, Position};
 use crate::bugs::Bug;
 use crate::config::OffsetReset;
 use crate::consumer::budget::Charge;
-use crate::error::{Error, ErrorKind, Recovery};
-use crate::metadata::{Broker, BrokerId};
+use crate::error::{Error, ErrorKind};
+use crate::metadata::{Broker, BrokerId, LeaderHint};
 
 impl Fetcher {
     /// The next Fetch, if a broker that is `ready` can have one and there is room for the answer.
@@ -135,7 +135,6 @@ impl Fetcher {
         charge: &Arc<Charge>,
     ) {
         let stale = self.config.bugs.has(Bug::StaleFetchTaken);
-        let reset = self.config.offset_reset;
         let Some(p) = self
             .partitions
             .get_mut(&id)
@@ -145,39 +144,12 @@ impl Fetcher {
         };
         if let Err(code) = answer.error_code.ok() {
             p.pause_after_error(now);
-            match recovery(code) {
-                Recovery::ResetOffset => match reset {
-                    OffsetReset::Earliest => p.start = Some(Position::Start),
-                    OffsetReset::Latest => p.start = Some(Position::End),
-                    OffsetReset::Fail => {
-                        let message = format!("offset {offset} is not in the log");
-                        let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(code);
-                        self.fail(
-                            id,
-                            error.hinting("its records may have been deleted; seek, or set auto.offset.reset"),
-                        );
-                    }
-                },
-                Recovery::RefreshMetadata => self.refresh = true,
-                Recovery::Fail(code) => self.fail(id, Error::from_code(code, None)),
-                Recovery::Backoff | Recovery::FindCoordinator | Recovery::BumpEpoch => {}
-            }
+            self.handle_partition_error(id, offset, code);
             return;
         }
         p.backoff.reset();
         let records = answer.records.unwrap_or_default();
-        // Headers only: where the next request goes on. A batch that was cut off at the end is none.
-        let mut next = offset;
-        let mut corrupt = None;
-        for batch in RecordBatches::new(records.clone()) {
-            match batch {
-                Ok(batch) => next = next.max(batch.last_offset().saturating_add(1)),
-                Err(error) => {
-                    corrupt = Some(error);
-                    break;
-                }
-            }
-        }
+        let (next, corrupt) = next_offset(&records, offset);
         if next > offset {
             p.position = Some(next);
             p.told_end = false;
@@ -212,6 +184,24 @@ impl Fetcher {
         self.check_over(id);
     }
 
+    fn handle_partition_error(&mut self, id: FetchId, offset: i64, code: ErrorCode) {
+        let Some(p) = self.partitions.get_mut(&id) else { return };
+        match recovery(code) {
+            Recovery::Backoff => {}
+            Recovery::RefreshMetadata => self.refresh = true,
+            Recovery::ResetOffset => match self.config.offset_reset {
+                OffsetReset::Earliest => p.start = Some(Position::Start),
+                OffsetReset::Latest => p.start = Some(Position::End),
+                OffsetReset::Fail => {
+                    let message = format!("offset {offset} is not in the log");
+                    let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(code);
+                    self.fail(id, error.hinting("its records may have been deleted; seek, or set auto.offset.reset"));
+                }
+            },
+            Recovery::Fail(code) => self.fail(id, Error::from_code(code, None)),
+        }
+    }
+
     /// A Fetch will not be answered.
     pub fn handle_fetch_failure(&mut self, now: Now, id: u64) {
         let Some(asked) = self.fetches.remove(&id) else { return };
@@ -225,7 +215,32 @@ impl Fetcher {
     }
 }
 
+/// Where the next request goes on, by the batches' headers alone, and why it does not get further. A batch that was cut off at the end is
+/// none.
+fn next_offset(records: &Bytes, from: i64) -> (i64, Option<RecordBatchError>) {
+    let mut next = from;
+    for batch in RecordBatches::new(records.clone()) {
+        match batch {
+            Ok(batch) => next = next.max(batch.last_offset().saturating_add(1)),
+            Err(error) => return (next, Some(error)),
+        }
+    }
+    (next, None)
+}
+
 /// What Fetch does about a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    /// Ask the same again after a pause.
+    Backoff,
+    /// Ask the same again once the metadata is new.
+    RefreshMetadata,
+    /// Look the position up again as `auto.offset.reset` says.
+    ResetOffset,
+    /// Read no further.
+    Fail(ErrorCode),
+}
+
 fn recovery(code: ErrorCode) -> Recovery {
     match code {
         ErrorCode::OFFSET_OUT_OF_RANGE => Recovery::ResetOffset,

@@ -7,7 +7,7 @@
 //!
 //! One Fetch is in flight to each broker. When its answer comes, positions move on by the batches' headers alone and the next Fetch leaves
 //! before a record is decoded; records are decoded where the application reads them. Answers that nobody has read yet are bounded by a
-//! [`Budget`]. A seek or a removal makes a new generation of the partition, and what was fetched for an older one is dropped.
+//! [`Budget`]. A seek makes a new generation of the partition, and what was fetched for an older one is dropped.
 //! Java: `Fetcher`, `OffsetFetcher`.
 
 mod fetch;
@@ -28,7 +28,7 @@ use super::budget::{Budget, Charge};
 use crate::backoff::Backoff;
 use crate::config::FetchConfig;
 use crate::error::Error;
-use crate::metadata::{Broker, BrokerId, ClusterMetadata};
+use crate::metadata::{BrokerId, ClusterMetadata, LeaderHint};
 
 /// A partition of one fetcher, by the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,21 +94,6 @@ pub enum FetchEvent {
         /// Why.
         error: Error,
     },
-}
-
-/// A leader that an answer named.
-#[derive(Clone, Debug)]
-pub struct LeaderHint {
-    /// The topic.
-    pub topic: ByteStr,
-    /// The partition.
-    pub index: i32,
-    /// Who leads it.
-    pub leader: BrokerId,
-    /// Since which epoch.
-    pub leader_epoch: i32,
-    /// Where it listens.
-    pub at: Option<Broker>,
 }
 
 /// A request of a fetcher.
@@ -197,13 +182,6 @@ impl Fetcher {
         self.partitions.insert(id, p);
         self.check_over(id);
         id
-    }
-
-    /// Stops reading a partition.
-    pub fn remove_partition(&mut self, id: FetchId) {
-        if let Some(p) = self.partitions.remove(&id) {
-            self.by_name.remove(&(p.topic, p.index));
-        }
     }
 
     /// Reads on from another place. Nothing that was fetched before counts from here on: the new generation is returned.

@@ -8,7 +8,7 @@ use felice_protocol::time::Now;
 
 use super::partition::Partition;
 use super::{Asked, FetchEvent, FetchOut, Fetcher};
-use crate::error::{Error, Recovery};
+use crate::error::Error;
 use crate::metadata::BrokerId;
 
 /// A place in a partition.
@@ -117,12 +117,12 @@ impl Fetcher {
             };
             if let Err(code) = answer.error_code.ok() {
                 p.pause_after_error(now);
-                match list_offsets_recovery(code) {
+                match recovery(code) {
                     Recovery::RefreshMetadata => self.refresh = true,
                     Recovery::Fail(code) => {
                         self.fail(id, Error::from_code(code, Some("the offset cannot be looked up")))
                     }
-                    Recovery::Backoff | Recovery::FindCoordinator | Recovery::ResetOffset | Recovery::BumpEpoch => {}
+                    Recovery::Backoff => {}
                 }
                 continue;
             }
@@ -162,7 +162,17 @@ impl Fetcher {
 }
 
 /// What ListOffsets does about a code.
-fn list_offsets_recovery(code: ErrorCode) -> Recovery {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    /// Ask the same again after a pause.
+    Backoff,
+    /// Ask the same again once the metadata is new.
+    RefreshMetadata,
+    /// Read no further.
+    Fail(ErrorCode),
+}
+
+fn recovery(code: ErrorCode) -> Recovery {
     match code {
         ErrorCode::FENCED_LEADER_EPOCH | ErrorCode::UNKNOWN_LEADER_EPOCH => Recovery::RefreshMetadata,
         code if code.is_stale_metadata() => Recovery::RefreshMetadata,
