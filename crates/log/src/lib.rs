@@ -22,6 +22,30 @@
 //! log.set_config(config)  log.close(now)  (flush, producer snapshot: the clean stop)   log.offline() -> Option<&str>
 //! ```
 //!
+//! ```
+//! use std::sync::Arc;
+//! use bytes::BytesMut;
+//! use felice_log::{AppendOrigin, Log, LogConfig, MemDisk, RecoveryHint};
+//! use felice_protocol::compression::{Compression, Compressor};
+//! use felice_protocol::records::{Producer, RecordBatchBuilder};
+//! use felice_protocol::time::Now;
+//!
+//! let now = Now { monotonic_nanos: 0, wall_millis: 1_700_000_000_000 };
+//! let disk = Arc::new(MemDisk::new());
+//! let mut log = Log::open(disk, "/data/orders-0".into(), LogConfig::default(), RecoveryHint::default(), now)?;
+//!
+//! let mut builder = RecordBatchBuilder::new(BytesMut::new());
+//! builder.append(now.wall_millis, None, Some(b"hello"), &[]);
+//! let batch = builder.close(&mut Compressor::default(), Compression::None, None).seal(Producer::NONE, false);
+//! let info = log.append_as_leader(now, BytesMut::from(batch), 0, AppendOrigin::Client)?;
+//! assert_eq!((info.first_offset, info.last_offset), (0, 0));
+//! assert_eq!(log.read(0, 1 << 20, log.log_end_offset(), true)?.next_offset, 1);
+//!
+//! log.flush()?; // durable now
+//! assert_eq!(log.recovery_point(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A write that fails is undone and the log goes on ([`LogError::Io`]; a full disk, for instance). A write that cannot be undone, or a sync that
 //! fails, takes the log offline for good ([`LogError::Offline`], `KAFKA_STORAGE_ERROR`): open it anew.
 //!

@@ -9,6 +9,26 @@
 //! - [`Listener`], [`ServerTls`]: the other side
 //! - [`Connector`]: where sockets come from, for a host that brings its own
 //!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use felice_net::{DEFAULT_MAX_FRAME, FrameReader, FrameWriter, Listener, Security, connect};
+//! use std::time::Duration;
+//!
+//! let listener = Listener::bind("127.0.0.1:0", None).await?;
+//! let address = listener.local_addr()?.to_string();
+//! let second = Duration::from_secs(1);
+//! let (client, server) = tokio::join!(connect(&address, &Security::Plaintext, second), listener.accept());
+//! let (client, server) = (client?, server?.handshake(second).await?);
+//!
+//! let mut writer = FrameWriter::new(client.into_split().1);
+//! writer.push_bytes(bytes::Bytes::from_static(&[0, 0, 0, 2, b'h', b'i']));
+//! writer.flush().await?;
+//! let mut reader = FrameReader::new(server.into_split().0, DEFAULT_MAX_FRAME);
+//! assert_eq!(reader.next().await?.as_deref(), Some(b"hi".as_slice()));
+//! # Ok(()) }
+//! ```
+//!
 //! Every write of a TCP socket goes through one function (`tcp::send`), which asks the system not to raise SIGPIPE: a C program that loads Felice
 //! as a library would die of it.
 

@@ -7,6 +7,24 @@
 //! - [`validate`](RecordBatch::validate) checks a whole batch, as a broker must before it appends one
 //! - [`patch`] changes in place what a broker assigns; [`control`] builds and reads transaction markers
 //!
+//! ```
+//! use felice_protocol::compression::{Compression, Compressor, Decompressor};
+//! use felice_protocol::records::{Producer, RecordBatch, RecordBatchBuilder};
+//!
+//! let mut builder = RecordBatchBuilder::new(bytes::BytesMut::new());
+//! builder.append(1_700_000_000_000, Some(b"u42"), Some(b"hello"), &[]);
+//! let mut closed = builder.close(&mut Compressor::default(), Compression::Lz4, None);
+//! let sealed = closed.seal(Producer::NONE, false);
+//!
+//! let batch = RecordBatch::parse(sealed)?;
+//! batch.verify_crc()?;
+//! let records = batch.records(&mut Decompressor::default(), 1 << 20)?;
+//! for record in &records {
+//!     assert_eq!(record?.value, Some(b"hello".as_slice()));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Java knows these as `DefaultRecordBatch`, `DefaultRecord` and `MemoryRecords` in `org.apache.kafka.common.record`.
 
 mod batch;
