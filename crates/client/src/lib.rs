@@ -71,6 +71,7 @@ mod admin;
 mod client;
 mod clock;
 mod driver;
+mod fetched_batch;
 mod producer;
 mod reader;
 mod record;
@@ -90,9 +91,10 @@ pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted};
 pub use felice_protocol as protocol;
 pub use felice_protocol::compression::Compression;
 pub use felice_protocol::error_code::ErrorCode;
+pub use fetched_batch::FetchedBatch;
 pub use producer::{
     BatchReport, Delivery, FinishedBatch, FinishedRecord, FlushError, NewHeader, NewRecord, Pending, ProduceError,
     Producer, ProducerBuilder, ProducerSink, RecordBytes, RecordTag, TryEnqueueError,
 };
-pub use reader::{FetchedBatch, Reader, ReaderBuilder, Seek};
+pub use reader::{Reader, ReaderBuilder, Seek};
 pub use record::{BatchHold, BorrowedRecord, Record};
