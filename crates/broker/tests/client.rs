@@ -1,7 +1,6 @@
 //! The feature `client`: a broker that gives a client of itself.
 
 #![cfg(feature = "client")]
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use felice::{NewRecord, Seek};
 use felice_broker::Broker;
