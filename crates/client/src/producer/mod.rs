@@ -159,7 +159,7 @@ impl Producer {
     /// # Errors
     /// Where the record can never be sent.
     pub fn try_post(&self, record: &NewRecord<'_>) -> Result<bool, Error> {
-        match self.shared.append_if_free(record, false) {
+        match self.shared.append(record, false) {
             Ok(_) => Ok(true),
             Err(shared::Refusal::Full) => Ok(false),
             Err(shared::Refusal::Error(error)) => Err(error),
@@ -205,7 +205,7 @@ impl Producer {
     /// # Ok(()) }
     /// ```
     pub fn try_enqueue<'a>(&self, record: NewRecord<'a>) -> Result<Pending, TryEnqueueError<'a>> {
-        match self.shared.append_if_free(&record, true) {
+        match self.shared.append(&record, true) {
             Ok(Some(pending)) => Ok(pending),
             Ok(None) => Err(TryEnqueueError::Failed(shared::bug(&record))),
             Err(shared::Refusal::Full) => Err(TryEnqueueError::Full(Box::new(record))),

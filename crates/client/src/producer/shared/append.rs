@@ -30,7 +30,7 @@ thread_local! {
 }
 
 impl ProducerShared {
-    /// Appends a record to its partition's open batch, or to the line of its topic.
+    /// Appends a record to its partition's open batch, or to the line of its topic. Nobody who waits for room is overtaken.
     pub(crate) fn append(&self, record: &NewRecord<'_>, pending: bool) -> Result<Option<Pending>, Refusal> {
         if self.memory.waiting.load(Ordering::Relaxed) > 0 {
             return Err(Refusal::Full);
@@ -38,15 +38,7 @@ impl ProducerShared {
         self.append_now(record, pending, None)
     }
 
-    /// As [`Self::append`], but nobody who waits in line is overtaken.
-    pub(crate) fn append_if_free(&self, record: &NewRecord<'_>, pending: bool) -> Result<Option<Pending>, Refusal> {
-        if self.memory.waiting.load(Ordering::Relaxed) > 0 {
-            return Err(Refusal::Full);
-        }
-        self.append(record, pending)
-    }
-
-    /// As [`Self::append_if_free`]; the tag comes back with the finished batch.
+    /// As [`Self::append`]; the tag comes back with the finished batch.
     pub(crate) fn append_tagged(&self, record: &NewRecord<'_>, tag: Option<RecordTag>) -> Result<(), Refusal> {
         if self.memory.waiting.load(Ordering::Relaxed) > 0 {
             return Err(Refusal::Full);
