@@ -88,7 +88,8 @@ class Peer:
         self.admin.create_topics([topic])[self.topic].result(30)
 
         def leaders():
-            partitions = self.admin.list_topics(timeout=10).topics[self.topic].partitions.values()
+            topic = self.admin.list_topics(timeout=10).topics.get(self.topic)
+            partitions = topic.partitions.values() if topic else []
             return len(partitions) == 4 and all(p.leader >= 0 and len(p.isrs) == 1 for p in partitions)
 
         eventually("leaders", leaders)
