@@ -1,9 +1,10 @@
 //! A bar on standard error for work that takes more than half a second; nothing in a pipe.
 
+use std::fmt::Write;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Progress of one piece of work.
 pub(crate) struct Progress {
@@ -17,11 +18,14 @@ impl Progress {
     pub(crate) fn new(what: &'static str, total: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = match total {
-            Some(_) => "{msg:12} {bar:30} {percent:>3} %  {human_pos}/{human_len}  {per_sec}  eta {eta}",
-            None => "{msg:12} {spinner} {human_pos}  {per_sec}",
+            Some(_) => "{msg:12} {bar:30} {percent:>3} %  {human_pos}/{human_len}  {rate}  eta {eta}",
+            None => "{msg:12} {spinner} {human_pos}  {rate}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("━╸─"));
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+            };
+            bar.set_style(style.progress_chars("━╸─").with_key("rate", rate));
         }
         bar.set_message(what);
         Self { bar, begun: Instant::now(), shown: false }

@@ -111,7 +111,7 @@ fn sim(packages: &[Package]) -> Result<Outcome> {
     if !has_binary {
         return Ok(Outcome::Skipped("felice-sim has no binary yet".to_owned()));
     }
-    cargo(&["run", "--release", "--locked", "--package", "felice-sim", "--", "--ci"])
+    cargo(&["run", "--profile", "sim", "--locked", "--package", "felice-sim", "--", "--ci"])
 }
 
 fn fuzz_short() -> Result<Outcome> {
