@@ -20,11 +20,8 @@ use futures::task::AtomicWaker;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
-use crate::producer::{BatchCompletion, ProducerShared};
+use crate::producer::{ProducerShared, Tag};
 use crate::reader::ReaderShared;
-
-/// What the application attaches to a batch.
-pub(crate) type Tag = Arc<BatchCompletion>;
 
 /// Something to do with the core, on the driver's thread.
 pub(crate) type Command = Box<dyn FnOnce(&mut Driver, Now) + Send>;
@@ -78,6 +75,11 @@ impl DriverShared {
             tokio::time::timeout(within, future)
         };
         timeout.await.ok()
+    }
+
+    /// Runs a task on the driver's thread.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {

@@ -30,7 +30,7 @@ pub enum Seek {
     Start,
     /// Behind the last record that readers may see.
     End,
-    /// This many offsets before the end of each partition. Where records were deleted up to there, `auto.offset.reset` says what happens.
+    /// This many offsets before the end of each partition. Where records were deleted up to there, the first that is left.
     BeforeEnd(i64),
     /// The first record at or after this time, in milliseconds since 1970; the end where there is none.
     Time(i64),

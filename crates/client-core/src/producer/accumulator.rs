@@ -318,6 +318,12 @@ impl<T> Accumulator<T> {
         Taken::Batch(close(open, compressor, self.limits.compression, self.limits.compression_level))
     }
 
+    /// Drops all batches but those that a thread is closing.
+    pub fn clear(&mut self) {
+        self.open = None;
+        self.queue.retain(|slot| matches!(slot, Slot::Closing { .. }));
+    }
+
     /// When the oldest record that waits here came.
     pub fn oldest(&self) -> Option<Instant> {
         match self.queue.front() {

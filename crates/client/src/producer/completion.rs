@@ -215,18 +215,46 @@ pub(crate) struct BatchCompletion {
     waiters: Mutex<BTreeMap<u32, Waker>>,
 }
 
-impl BatchCompletion {
-    pub(crate) fn new(number: u64, topic: ByteStr, partition: i32) -> Arc<Self> {
-        Arc::new(Self {
+/// What the core holds of a batch. Where it is dropped with the batch not done, because the producer or its driver is gone, whoever waits
+/// for the batch hears of that instead of waiting for ever.
+#[derive(Debug)]
+pub(crate) struct Tag(Arc<BatchCompletion>);
+
+impl Tag {
+    pub(crate) fn new(number: u64, topic: ByteStr, partition: i32) -> Self {
+        Self(Arc::new(BatchCompletion {
             number,
             topic,
             partition,
             end: OnceLock::new(),
             tags: Mutex::default(),
             waiters: Mutex::default(),
-        })
+        }))
     }
 
+    pub(crate) fn completion(&self) -> Arc<BatchCompletion> {
+        self.0.clone()
+    }
+}
+
+impl std::ops::Deref for Tag {
+    type Target = BatchCompletion;
+
+    fn deref(&self) -> &BatchCompletion {
+        &self.0
+    }
+}
+
+impl Drop for Tag {
+    fn drop(&mut self) {
+        if self.0.end.get().is_none() {
+            let error = crate::client::closed().on_partition(&self.0.topic, self.0.partition);
+            self.0.finish(BatchEnd::Failed { error, persisted: Persisted::Maybe, batch: None });
+        }
+    }
+}
+
+impl BatchCompletion {
     /// Tags a record; records come in order.
     pub(crate) fn tag(&self, index: u32, tag: RecordTag) {
         self.tags.lock().unwrap_or_else(PoisonError::into_inner).push((index, tag));

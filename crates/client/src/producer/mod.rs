@@ -19,7 +19,7 @@ mod sink;
 mod topic;
 
 pub use builder::ProducerBuilder;
-pub(crate) use completion::BatchCompletion;
+pub(crate) use completion::Tag;
 pub use completion::{BatchReport, Delivery, FlushError, Pending, ProduceError, TryEnqueueError};
 pub use finished::{FinishedBatch, FinishedRecord, RecordTag};
 pub use record::{NewHeader, NewRecord, RecordBytes};
@@ -43,18 +43,35 @@ use crate::client::Client;
 #[derive(Clone, Debug)]
 pub struct Producer {
     shared: Arc<ProducerShared>,
+    held: Arc<Held>,
+}
+
+/// What all clones of a producer share beside its buffers: the client, and the end of it all.
+#[derive(Debug)]
+struct Held {
+    shared: Arc<ProducerShared>,
     /// Keeps the connections.
     client: Client,
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (shared, client) = (self.shared.clone(), self.client.clone());
+        self.client.driver().spawn(async move {
+            shared.retire().await;
+            drop(client);
+        });
+    }
+}
+
 impl Producer {
     pub(crate) fn new(shared: Arc<ProducerShared>, client: Client) -> Self {
-        Self { shared, client }
+        Self { shared: shared.clone(), held: Arc::new(Held { shared, client }) }
     }
 
     /// The client that this producer belongs to.
     pub fn client(&self) -> &Client {
-        &self.client
+        &self.held.client
     }
 
     /// Sends a record and waits for its acknowledgement.

@@ -13,7 +13,7 @@ use felice_protocol::time::Instant;
 use super::completion::WaitingCell;
 use super::finished::RecordTag;
 use super::record::NewRecord;
-use crate::driver::Tag;
+use crate::producer::Tag;
 
 /// One partition: the only lock that an append takes.
 #[derive(Debug)]

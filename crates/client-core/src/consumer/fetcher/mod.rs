@@ -177,7 +177,9 @@ impl Fetcher {
         }
         match start {
             Position::Offset(offset) => p.position = Some(offset),
-            Position::Start | Position::End | Position::BeforeEnd(_) | Position::Time(_) => p.start = Some(start),
+            Position::Start | Position::End | Position::BeforeEnd(_) | Position::NotBefore(_) | Position::Time(_) => {
+                p.start = Some(start)
+            }
         }
         self.partitions.insert(id, p);
         self.check_over(id);
@@ -193,7 +195,9 @@ impl Fetcher {
                 p.position = Some(offset);
                 p.start = None;
             }
-            Position::Start | Position::End | Position::BeforeEnd(_) | Position::Time(_) => p.start = Some(to),
+            Position::Start | Position::End | Position::BeforeEnd(_) | Position::NotBefore(_) | Position::Time(_) => {
+                p.start = Some(to)
+            }
         }
         Some(p.generation)
     }

@@ -22,6 +22,8 @@ pub enum Position {
     End,
     /// This many records before the end.
     BeforeEnd(i64),
+    /// This offset, or the first record that is still there where that comes later.
+    NotBefore(i64),
     /// The first record at or after this time, in milliseconds since 1970; the end where there is none.
     Time(i64),
 }
@@ -30,7 +32,7 @@ impl Position {
     fn timestamp(self) -> Option<i64> {
         match self {
             Self::Offset(_) => None,
-            Self::Start => Some(-2),
+            Self::Start | Self::NotBefore(_) => Some(-2),
             Self::End | Self::BeforeEnd(_) => Some(-1),
             Self::Time(millis) => Some(millis),
         }
@@ -140,7 +142,13 @@ impl Fetcher {
                     }
                     continue;
                 }
-                Some(Position::BeforeEnd(n)) => (answer.offset - n).max(0),
+                // Records before that may be gone: where the start is has to be asked on its own.
+                Some(Position::BeforeEnd(n)) if want == Want::Start => {
+                    p.start = Some(Position::NotBefore(answer.offset.saturating_sub(n)));
+                    continue;
+                }
+                Some(Position::BeforeEnd(n)) => answer.offset.saturating_sub(n).max(0),
+                Some(Position::NotBefore(offset)) => answer.offset.max(offset),
                 Some(_) | None => answer.offset,
             };
             match want {

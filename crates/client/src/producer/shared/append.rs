@@ -10,8 +10,8 @@ use felice_protocol::records::Header;
 
 use super::ProducerShared;
 use crate::clock;
-use crate::driver::Tag;
-use crate::producer::completion::{BatchCompletion, Pending, PendingState, ProduceError};
+use crate::producer::Tag;
+use crate::producer::completion::{Pending, PendingState, ProduceError};
 use crate::producer::finished::RecordTag;
 use crate::producer::memory::BufferPool;
 use crate::producer::record::NewRecord;
@@ -67,8 +67,8 @@ impl ProducerShared {
         };
         match &*topic.partitions.load() {
             Some(partitions) if pending => self
-                .append_to(topic, partitions, record, timestamp, &self.memory, |completion, index| {
-                    Pending(PendingState::Batch { completion: completion.clone(), index, timestamp })
+                .append_to(topic, partitions, record, timestamp, &self.memory, |batch, index| {
+                    Pending(PendingState::Batch { completion: batch.completion(), index, timestamp })
                 })
                 .map(Some),
             // Apart, because an acknowledgement that nobody wants costs more to hand through than this branch.
@@ -126,7 +126,7 @@ impl ProducerShared {
         let new = || {
             let number = self.next_batch.fetch_add(1, Ordering::Relaxed);
             self.progress().open.insert(number);
-            BatchCompletion::new(number, topic.name.clone(), slot.index)
+            Tag::new(number, topic.name.clone(), slot.index)
         };
         let appended = slot.accumulator().append(clock::instant, &data, memory, new, with);
         match appended {
@@ -140,6 +140,9 @@ impl ProducerShared {
                 }
                 if appended.wake {
                     self.announce(slot.id);
+                    if self.abandoned.load(Ordering::SeqCst) {
+                        slot.accumulator().clear();
+                    }
                 }
                 Ok(appended.value)
             }

@@ -1,14 +1,14 @@
 //! What becomes of finished batches, on the driver's thread.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use felice_client_core::error::Persisted;
 use felice_client_core::producer::sender::{Finished, Outcome};
 use felice_protocol::records::{ClosedBatch, Producer as BatchProducer};
 
 use super::ProducerShared;
-use crate::driver::Tag;
+use crate::producer::Tag;
 use crate::producer::completion::{BatchEnd, BatchReport};
 use crate::producer::finished::{FinishedBatch, Remains};
 
@@ -90,8 +90,17 @@ impl ProducerShared {
     /// The driver is gone: nothing that is still here will be sent.
     pub(crate) fn abandon(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.abandoned.store(true, Ordering::SeqCst);
         for topic in self.topics.load().iter() {
             self.fail_line(topic, &crate::client::closed());
         }
+        for slot in self.slots.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            slot.accumulator().clear();
+        }
+        let lost = std::mem::take(&mut self.progress().open).len();
+        if lost > 0 {
+            self.note_failure(lost as u64, &crate::client::closed());
+        }
+        self.progressed.notify_waiters();
     }
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use felice_client_core::error::{Error, ErrorKind};
 
 use super::ProducerShared;
 use crate::producer::completion::FlushError;
+
+/// How long a producer that was dropped goes on sending what it has.
+const RETIRE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Which batches are not done, and what has failed since the last flush.
 #[derive(Debug, Default)]
@@ -42,6 +45,22 @@ impl ProducerShared {
                 Err(Error::new(ErrorKind::Timeout, message))
             }
         }
+    }
+
+    /// Nobody has the producer any more: what was handed over is sent for a moment, then the driver forgets it.
+    pub(crate) async fn retire(self: Arc<Self>) {
+        if let Err(error) = self.close(RETIRE_WITHIN).await {
+            tracing::warn!(
+                "a producer was dropped before its records were acknowledged: {error}; close() waits for them"
+            );
+        }
+        self.driver.clone().command(move |driver, _| {
+            if let Some(key) = self.key() {
+                driver.producers.remove(&key);
+                driver.core.remove_producer(key);
+            }
+            self.abandon();
+        });
     }
 
     /// Waits until no record stands in line, and then until all batches that have a number by then are done.

@@ -12,7 +12,7 @@ use felice_protocol::time::{Instant, Now};
 
 use super::{ProducerShared, Refusal};
 use crate::clock;
-use crate::driver::Tag;
+use crate::producer::Tag;
 use crate::producer::completion::{BatchReport, Pending, PendingState, ProduceError, WaitingCell};
 use crate::producer::finished::{FinishedBatch, RecordTag, Remains};
 use crate::producer::memory::Beyond;
@@ -151,12 +151,12 @@ impl ProducerShared {
                     &waiting.record,
                     timestamp,
                     &Beyond(&self.memory),
-                    |completion, index| {
+                    |batch, index| {
                         if let Some(tag) = waiting.tag {
-                            completion.tag(index, tag);
+                            batch.tag(index, tag);
                         }
                         if let Some(cell) = &cell {
-                            cell.moved(completion.clone(), index, timestamp);
+                            cell.moved(batch.completion(), index, timestamp);
                         }
                     },
                 );

@@ -47,6 +47,8 @@ pub(crate) struct ProducerShared {
     driver: Arc<DriverShared>,
     key: OnceLock<ProducerKey>,
     closed: AtomicBool,
+    /// No driver will send what is still here.
+    abandoned: AtomicBool,
     next_batch: AtomicU64,
     progress: Mutex<Progress>,
     progressed: Notify,
@@ -80,6 +82,7 @@ impl ProducerShared {
             driver: client.driver().clone(),
             key: OnceLock::new(),
             closed: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             next_batch: AtomicU64::new(0),
             progress: Mutex::default(),
             progressed: Notify::new(),

@@ -9,7 +9,7 @@ use felice_protocol::time::{Instant, Now};
 
 use super::ProducerShared;
 use super::append::COMPRESSOR;
-use crate::driver::Tag;
+use crate::producer::Tag;
 use crate::producer::topic::Slot;
 
 /// The accumulators, as the sender takes from them.
