@@ -1,6 +1,6 @@
 //! librdkafka's C ABI on Felice's client: `librdkafka.so.1`.
 //!
-//! Each exported function checks its pointers, calls safe Rust, and converts the answer; all pass [`boundary::guard`]. Where things are:
+//! Each exported function checks its pointers, calls safe Rust, and converts the answer; all pass `boundary::guard`. Where things are:
 //! - [`handle`]: `rd_kafka_t`, polling, flushing, versions
 //! - `conf`: configurations
 //! - [`producer`]: producing and delivery reports

@@ -1,4 +1,4 @@
-//! Message objects. Those of one batch are made together, up to [`RUN`] at a time, and freed together when the last is given back; key and
+//! Message objects. Those of one batch are made together, up to `RUN` at a time, and freed together when the last is given back; key and
 //! value point into the bytes that were fetched, which live as long.
 
 use std::ffi::{CString, c_void};

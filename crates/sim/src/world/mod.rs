@@ -1,8 +1,8 @@
 //! The world: one queue of things to come, in order of time and then of their making, one source of chance, and everything that has a part in it.
 //!
 //! - this file: the queue, the phases of a run, and the clients' and the readers' lives
-//! - [`driving`]: the broker's process, connections, syncs
-//! - [`mischief`]: what each fault does
+//! - `driving`: the broker's process, connections, syncs
+//! - `mischief`: what each fault does
 //!
 //! A run has three phases. While it is *active* there is load and evil. Then the faults end, everything is repaired, and it *recovers*: every
 //! producer sends a marker to every partition, every marker must be acknowledged, read by every reader, and every earlier record's fate told. Then it
