@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use felice::{BatchReport, Client, NewRecord, Producer, Seek};
+use felice::{BatchReport, Client, NewRecord, Seek};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
@@ -49,8 +49,12 @@ async fn produce(client: &Client, args: &PerfArgs, count: u64) -> Result<(), Fai
         .map_err(|e| failure(&e))?;
     let value = value(args.size);
     let mut progress = Progress::new("producing", Some(count));
+    let record = NewRecord::to(args.topic.as_str()).value(&value[..]);
     for at in 0..count {
-        post(&producer, args, &value).await?;
+        // `post` waits where the buffer is full; asking first costs no future.
+        if !producer.try_post(&record).map_err(|e| failure(&e))? {
+            producer.post(record.clone()).await.map_err(|e| failure(e.error()))?;
+        }
         if at % 65_536 == 0 {
             progress.set(at);
         }
@@ -61,10 +65,6 @@ async fn produce(client: &Client, args: &PerfArgs, count: u64) -> Result<(), Fai
         n if n == count => Ok(()),
         n => Err(Failure::new(Exit::SomeFailed, "not-acknowledged", format!("{n} of {count} records acknowledged"))),
     }
-}
-
-async fn post(producer: &Producer, args: &PerfArgs, value: &[u8]) -> Result<(), Failure> {
-    producer.post(NewRecord::to(args.topic.as_str()).value(value)).await.map_err(|e| failure(e.error()))
 }
 
 /// The bytes that the other clients' programs send.
