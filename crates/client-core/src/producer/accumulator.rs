@@ -256,16 +256,11 @@ impl<T> Accumulator<T> {
         Ok(Appended { value, wake, switch, filled })
     }
 
-    /// Moves the open batch to the queue: closed at once where that costs nothing, else as a kept place.
+    /// Moves the open batch to the queue, as a kept place: whoever filled it closes it, without the lock.
     #[cold]
     fn fill(&mut self) -> Option<Box<Closing<T>>> {
         let open = self.open.take()?;
         self.capacity_hint = open.builder.len().next_power_of_two().min(self.limits.batch_size + HEADER);
-        if self.limits.compression == Compression::None {
-            let batch = close(open, &mut Compressor::default(), Compression::None, None);
-            self.queue.push_back(Slot::Closed(batch));
-            return None;
-        }
         // Boxed, so that what every append returns stays small.
         Some(Box::new(self.start_closing(open)))
     }

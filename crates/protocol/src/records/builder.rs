@@ -143,7 +143,8 @@ impl RecordBatchBuilder {
             base_sequence: -1,
             records_count: self.count,
         };
-        ClosedBatch { header, bytes, plain_size }
+        let records_crc = crc_fast::crc32_iscsi(bytes.get(HEADER_SIZE..).unwrap_or_default());
+        ClosedBatch { header, bytes, plain_size, records_crc }
     }
 }
 
@@ -169,6 +170,8 @@ pub struct ClosedBatch {
     header: RecordBatchHeader,
     bytes: Bytes,
     plain_size: usize,
+    /// The checksum of what follows the header: taken by whoever closes the batch, whose cache holds the records; sealing adds the header's.
+    records_crc: u32,
 }
 
 impl ClosedBatch {
@@ -199,7 +202,7 @@ impl ClosedBatch {
             if let Some(front) = bytes.get_mut(..HEADER_SIZE) {
                 front.copy_from_slice(&header.to_bytes());
             }
-            header.crc = crc_fast::crc32_iscsi(bytes.get(ATTRIBUTES_AT..).unwrap_or_default());
+            header.crc = self.whole_crc(&bytes);
             if let Some(at) = bytes.get_mut(CRC_AT..ATTRIBUTES_AT) {
                 at.copy_from_slice(&header.crc.to_be_bytes());
             }
@@ -207,6 +210,14 @@ impl ClosedBatch {
             self.bytes = bytes.freeze();
         }
         self.bytes.clone()
+    }
+
+    /// The checksum from the attributes to the end.
+    fn whole_crc(&self, bytes: &[u8]) -> u32 {
+        let front = crc_fast::crc32_iscsi(bytes.get(ATTRIBUTES_AT..HEADER_SIZE).unwrap_or_default());
+        let length = bytes.len().saturating_sub(HEADER_SIZE) as u64;
+        let algorithm = crc_fast::CrcAlgorithm::Crc32Iscsi;
+        crc_fast::checksum_combine(algorithm, front.into(), self.records_crc.into(), length) as u32
     }
 
     /// The header as it was last sealed.
