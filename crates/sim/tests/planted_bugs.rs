@@ -1,5 +1,5 @@
-//! The checkers, checked: each planted bug is found by the seed that is known to find it. When a change of the simulator moves the seeds,
-//! `cargo run --release -p felice-sim -- --hunt` says which find them now.
+//! The checkers, checked: each planted bug is found, by the seed that was last known to find it or by another of the first thousand: what a
+//! core does moves the histories. `felice-sim --hunt` says which seeds find them now; a test that has to look is slower.
 
 use felice_sim::bugs;
 use felice_sim::plan::Settings;
@@ -7,15 +7,17 @@ use felice_sim::runner;
 
 #[test]
 fn every_planted_bug_is_found() {
-    let missed: Vec<&str> = bugs::ALL
-        .iter()
-        .filter(|bug| {
-            let settings = Settings { seed: bug.seed, bug: Some(bug.name), ..Settings::default() };
-            runner::run(settings).violation.is_none()
-        })
-        .map(|bug| bug.name)
-        .collect();
-    assert!(missed.is_empty(), "not found: {missed:?}");
+    for bug in bugs::ALL {
+        let finds = |seed: &u64| {
+            let settings = Settings { seed: *seed, bug: Some(bug.name), ..Settings::default() };
+            runner::run(settings).violation.is_some()
+        };
+        let found = std::iter::once(bug.seed).chain(0..1000).find(finds);
+        assert!(found.is_some(), "{} is not found by any of 1,000 seeds", bug.name);
+        if found != Some(bug.seed) {
+            eprintln!("{} is found by seed {found:?} now: write it down in bugs.rs", bug.name);
+        }
+    }
 }
 
 #[test]
