@@ -30,7 +30,9 @@ pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> anyhow
     let (out, err, inp) = (dir.path().join("out"), dir.path().join("err"), dir.path().join("in"));
     fs::write(&inp, input)?;
     let name = command.get_program().to_string_lossy().into_owned();
+    // Cargo's tests run with the build folder in LD_LIBRARY_PATH, and there lies a `librdkafka.so.1` of ours: a foreign program has its own.
     let mut child = command
+        .env_remove("LD_LIBRARY_PATH")
         .stdin(File::open(&inp)?)
         .stdout(File::create(&out)?)
         .stderr(File::create(&err)?)
