@@ -1,4 +1,4 @@
-//! An async client for Apache Kafka: complete, fast, and pleasant to use.
+//! An async client for Apache Kafka: fast, and pleasant to use. Producing, reading partitions and topics; groups and transactions are not there yet.
 //!
 //! ```
 //! use felice::{Client, NewRecord, Seek};
