@@ -67,14 +67,18 @@ pub fn write_clean_shutdown(disk: &dyn Disk, data_dir: &Path, broker_epoch: i64)
 
 /// Whether every log was closed when the broker stopped. Takes the note away for good, so that a crash from now on is one.
 ///
+/// Where there is none the directory is synced all the same: a start that failed may have removed it without making that durable, and the note
+/// would come back with a crash of the machine and call it a clean stop.
+///
 /// # Errors
 /// What the disk says.
 pub fn take_clean_shutdown(disk: &dyn Disk, data_dir: &Path) -> io::Result<bool> {
-    match disk.remove_file(&data_dir.join(CLEAN_SHUTDOWN)) {
-        Ok(()) => disk.sync_dir(data_dir).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    let was_clean = match disk.remove_file(&data_dir.join(CLEAN_SHUTDOWN)) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    disk.sync_dir(data_dir).map(|()| was_clean)
 }
 
 /// Reads the id of the topic that a partition's directory belongs to; `None` where there is no such file.
@@ -118,5 +122,24 @@ fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<Option<String>> {
         Ok(bytes) => String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| malformed(path, "not UTF-8")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem_disk::MemDisk;
+
+    #[test]
+    fn a_clean_stop_counts_once_even_where_the_first_start_after_it_failed() {
+        let (disk, dir) = (MemDisk::new(), Path::new("/data"));
+        disk.create_dir_all(dir).unwrap();
+        write_clean_shutdown(&disk, dir, 1).unwrap();
+        // the note is removed, but that is not made durable
+        disk.fail(disk.operations() + 1, 1);
+        take_clean_shutdown(&disk, dir).unwrap_err();
+        assert!(!take_clean_shutdown(&disk, dir).unwrap());
+        disk.crash();
+        assert!(!take_clean_shutdown(&disk, dir).unwrap(), "the note came back with the crash");
     }
 }
