@@ -84,11 +84,7 @@ impl Fetcher {
         let Some(asked) = self.fetches.remove(&id) else { return };
         self.busy.remove(&asked.broker);
         if let Err(code) = response.error_code.ok() {
-            for (id, _, _) in asked.partitions {
-                if let Some(p) = self.partitions.get_mut(&id) {
-                    p.pause_after_error(now);
-                }
-            }
+            self.pause_together(now, &asked);
             self.refresh |= code.is_stale_metadata();
             return;
         }
@@ -207,9 +203,22 @@ impl Fetcher {
         let Some(asked) = self.fetches.remove(&id) else { return };
         self.busy.remove(&asked.broker);
         self.refresh = true;
-        for (id, _, _) in asked.partitions {
-            if let Some(p) = self.partitions.get_mut(&id) {
+        self.pause_together(now, &asked);
+    }
+
+    /// What failed together is asked for together again: the one to wake first would have a Fetch of its own, and all others would wait for it,
+    /// `fetch.max.wait.ms` long.
+    fn pause_together(&mut self, now: Now, asked: &Asked) {
+        let failed = || asked.partitions.iter().map(|(id, _, _)| id);
+        for id in failed() {
+            if let Some(p) = self.partitions.get_mut(id) {
                 p.pause_after_error(now);
+            }
+        }
+        let until = failed().filter_map(|id| self.partitions.get(id)?.blocked_until).max();
+        for id in failed() {
+            if let Some(p) = self.partitions.get_mut(id) {
+                p.blocked_until = until;
             }
         }
     }
@@ -251,5 +260,36 @@ fn recovery(code: ErrorCode) -> Recovery {
         code if code.is_stale_metadata() => Recovery::RefreshMetadata,
         code if code.is_retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => Recovery::Backoff,
         other => Recovery::Fail(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::config::Properties;
+    use crate::consumer::budget::Budget;
+    use crate::metadata::{ClusterMetadata, Partition as Known, Topic};
+
+    #[test]
+    fn partitions_of_a_fetch_that_failed_are_asked_for_together_again() {
+        let partitions = vec![Known { leader: Some(1), leader_epoch: 0, ..Known::default() }; 8];
+        let topic = Topic { name: "t".into(), id: Uuid([1; 16]), partitions, ..Topic::default() };
+        let metadata = ClusterMetadata { topics: [("t".into(), Arc::new(topic))].into(), ..ClusterMetadata::default() };
+        let config = Properties::default().fetch_config().unwrap();
+        let mut fetcher = Fetcher::new(config, Budget::new(1 << 20, Waker::noop().clone()));
+        for index in 0..8 {
+            fetcher.add_partition(&"t".into(), index, Position::Offset(0), None, &metadata);
+        }
+        let mut now = Now::default();
+        for _ in 0..3 {
+            let first = fetcher.poll_fetch(now, &mut |_| true).unwrap();
+            assert_eq!(first.request.topics.iter().map(|topic| topic.partitions.len()).sum::<usize>(), 8);
+            fetcher.handle_fetch_failure(now, first.id);
+            assert!(fetcher.poll_fetch(now, &mut |_| true).is_none(), "not at once");
+            let next = fetcher.poll_timeout(now).unwrap();
+            now.monotonic_nanos = next.0;
+        }
     }
 }
