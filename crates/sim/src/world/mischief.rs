@@ -99,9 +99,13 @@ impl World {
     }
 
     pub(super) fn fault_ends(&mut self, kind: FaultKind) {
+        if self.phase != Phase::Active {
+            // all have ended together: an operator who restarts the broker now would be a fault after the last one
+            return;
+        }
         match kind {
             FaultKind::Blackout => self.network.set_blackout(false),
-            FaultKind::SlowNetwork if self.phase == Phase::Active => self.network.set_weather(self.plan.weather),
+            FaultKind::SlowNetwork => self.network.set_weather(self.plan.weather),
             FaultKind::SlowDisk => self.broker.disk.set_ailment(Ailment::default()),
             FaultKind::FailingDisk => {
                 self.broker.disk.set_ailment(Ailment::default());
@@ -115,7 +119,6 @@ impl World {
             | FaultKind::CutForClient
             | FaultKind::CutForBroker
             | FaultKind::BlackHole
-            | FaultKind::SlowNetwork
             | FaultKind::Shutdown
             | FaultKind::ProcessCrash
             | FaultKind::MachineCrash => return,
