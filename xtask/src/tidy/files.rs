@@ -2,14 +2,8 @@
 
 use super::TextFile;
 
-/// Past this a file holds two concepts, or stands in [`LONG_FILES`].
+/// Past this a file holds two concepts.
 const LINES: usize = 600;
-
-/// Files that may be longer, each with its reason.
-const LONG_FILES: &[(&str, &str)] = &[(
-    "xtask/src/codegen/emit.rs",
-    "declaring, reading and writing a type are three columns of one table, which is checked line against line",
-)];
 
 /// Where addresses in tracked text may point to. A package registry's mirror is nobody else's business.
 const HOSTS: &[&str] = &[
@@ -54,16 +48,6 @@ pub(super) fn check(files: &[TextFile], findings: &mut Vec<String>) {
     }
 }
 
-/// The list of long files only shrinks.
-pub(super) fn check_exceptions(files: &[TextFile], findings: &mut Vec<String>) {
-    for (path, _) in LONG_FILES {
-        let still = files.iter().any(|file| file.path == *path && file.text.lines().count() > LINES);
-        if !still {
-            findings.push(format!("{path}: no longer too long, so take it from the list in xtask/src/tidy/files.rs"));
-        }
-    }
-}
-
 /// librdkafka's public headers are an input of the C ABI and stay as they are; recorded bytes are no prose.
 fn is_foreign(file: &TextFile) -> bool {
     file.path.starts_with("crates/capi/include/") || file.path.contains("/testdata/") && file.path.ends_with(".txt")
@@ -76,8 +60,7 @@ fn is_generated(file: &TextFile) -> bool {
 fn check_size(file: &TextFile, findings: &mut Vec<String>) {
     let counts = [".rs", ".java", ".go", ".py", ".c"].iter().any(|ending| file.path.ends_with(ending));
     let lines = file.text.lines().count();
-    let listed = LONG_FILES.iter().any(|(path, _)| *path == file.path);
-    if counts && lines > LINES && !is_generated(file) && !is_foreign(file) && !listed {
+    if counts && lines > LINES && !is_generated(file) && !is_foreign(file) {
         findings.push(format!("{}: {lines} lines; past {LINES}, ask which two concepts share the file", file.path));
     }
 }

@@ -22,7 +22,6 @@ pub(crate) fn run() -> Result<()> {
     edges::check(&packages, &mut findings);
     manifests::check(&packages, &files, &mut findings);
     files::check(&files, &mut findings);
-    files::check_exceptions(&files, &mut findings);
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }
