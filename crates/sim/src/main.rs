@@ -12,7 +12,8 @@ felice-sim: Felice's broker and clients in a simulated world; the same seed is t
 
   --seed N          run one seed
   --seeds A..B      run these seeds
-  --ci              fixed seeds, and fresh ones for as long as --seconds says (90)
+  --ci              200 fixed seeds, then fresh ones for a while; any that fails, fails the run
+  --fresh-seconds N how long --ci looks at fresh seeds (10)
   --bug NAME        plant a bug first; --bugs lists them
   --hunt            for each bug, or the one given, the first seed that finds it (--seeds 0..1000)
   --mode MODE       lite, swarm (the default) or full
@@ -30,7 +31,7 @@ struct Args {
     ci: bool,
     hunt: bool,
     list_bugs: bool,
-    seconds: u64,
+    fresh_seconds: u64,
     threads: usize,
 }
 
@@ -42,7 +43,7 @@ fn parse() -> Result<Args, String> {
         ci: false,
         hunt: false,
         list_bugs: false,
-        seconds: 90,
+        fresh_seconds: 10,
         threads,
     };
     let mut args = std::env::args().skip(1);
@@ -62,7 +63,7 @@ fn parse() -> Result<Args, String> {
             "--ci" => parsed.ci = true,
             "--hunt" => parsed.hunt = true,
             "--bugs" => parsed.list_bugs = true,
-            "--seconds" => parsed.seconds = number(value()?)?,
+            "--fresh-seconds" => parsed.fresh_seconds = number(value()?)?,
             "--threads" => parsed.threads = usize::try_from(number(value()?)?).unwrap_or(1),
             "--trace" => parsed.settings.trace = true,
             "--bug" => {
@@ -183,7 +184,7 @@ fn ci(args: &Args) -> ExitCode {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fresh = since.as_secs() * 100_000;
     println!("fresh seeds from {fresh}");
-    let end = Instant::now() + Duration::from_secs(args.seconds);
+    let end = Instant::now() + Duration::from_secs(args.fresh_seconds);
     many(args, fresh..fresh + 99_999, &|| Instant::now() >= end)
 }
 

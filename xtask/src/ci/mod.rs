@@ -73,7 +73,7 @@ pub(crate) fn run(full: bool, only: &[&str]) -> Result<()> {
     report.step("doc", doc);
     report.step("tidy", || tidy::run().map(|()| Outcome::Passed));
     report.step("deny", || deny::run().map(|()| Outcome::Passed));
-    report.step("sim", || sim(&packages));
+    report.step("sim", || sim(&packages, full));
     report.step("fuzz", fuzz_short);
     report.step("conformance", || conformance(&packages, full));
     // After the step that fetches Apache Kafka where it can.
@@ -105,13 +105,15 @@ fn with_kafka(step: impl FnOnce() -> Result<()>) -> Result<Outcome> {
     step().map(|()| Outcome::Passed)
 }
 
-/// Fixed seeds and a fresh one; the simulator prints the seed that replays a failure.
-fn sim(packages: &[Package]) -> Result<Outcome> {
+/// Fixed seeds and fresh ones, more of these with `--full`; the simulator prints the command that replays a failure.
+fn sim(packages: &[Package], full: bool) -> Result<Outcome> {
     let has_binary = packages.iter().any(|package| package.name == "felice-sim" && !package.binaries.is_empty());
     if !has_binary {
         return Ok(Outcome::Skipped("felice-sim has no binary yet".to_owned()));
     }
-    cargo(&["run", "--profile", "sim", "--locked", "--package", "felice-sim", "--", "--ci"])
+    let fresh_seconds = if full { "90" } else { "10" };
+    let arguments = ["--", "--ci", "--fresh-seconds", fresh_seconds];
+    cargo(&[&["run", "--profile", "sim", "--locked", "--package", "felice-sim"][..], &arguments].concat())
 }
 
 fn fuzz_short() -> Result<Outcome> {
