@@ -5,3 +5,47 @@
 
 pub mod budget;
 pub mod fetcher;
+
+use std::fmt;
+
+use felice_protocol::primitives::ByteStr;
+
+/// A partition of a topic, by the topic's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: ByteStr,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// This partition of this topic.
+    pub fn new(topic: impl Into<ByteStr>, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+/// What a group commits for a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetAndMetadata {
+    /// The next offset to read.
+    pub offset: i64,
+    /// The leader's epoch of the record before it; -1 where it is not known (KIP-320).
+    pub leader_epoch: i32,
+    /// What the application notes beside it; at most `offset.metadata.max.bytes` of the broker (4,096).
+    pub metadata: ByteStr,
+}
+
+impl OffsetAndMetadata {
+    /// An offset alone.
+    pub fn new(offset: i64) -> Self {
+        Self { offset, leader_epoch: -1, metadata: ByteStr::default() }
+    }
+}
