@@ -1,10 +1,12 @@
 //! Reading.
 //!
 //! - [`fetcher`]: partitions from positions, without a group: offsets, Fetch requests, errors
+//! - [`offsets`]: how far a partition has been read, done and committed
 //! - [`budget`]: how many fetched bytes may wait
 
 pub mod budget;
 pub mod fetcher;
+pub mod offsets;
 
 use std::fmt;
 
