@@ -11,7 +11,7 @@ use felice_protocol::records::{RecordBatchError, RecordBatches};
 use felice_protocol::time::Now;
 
 use super::partition::Partition;
-use super::{Asked, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, Position};
+use super::{Asked, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, Position, PositionCause};
 use crate::bugs::Bug;
 use crate::config::OffsetReset;
 use crate::consumer::budget::Charge;
@@ -21,7 +21,8 @@ use crate::metadata::{Broker, BrokerId, LeaderHint};
 impl Fetcher {
     /// The next Fetch, if a broker that is `ready` can have one and there is room for the answer.
     pub fn poll_fetch(&mut self, now: Now, ready: &mut dyn FnMut(BrokerId) -> bool) -> Option<FetchOut<FetchRequest>> {
-        let fetchable = |p: &Partition| p.resolved().filter(|_| !p.paused && !p.over && !p.is_blocked(now));
+        let fetchable =
+            |p: &Partition| p.resolved().filter(|_| !p.paused && !p.throttled && !p.over && !p.is_blocked(now));
         let brokers: BTreeSet<BrokerId> = self
             .partitions
             .values()
@@ -140,7 +141,7 @@ impl Fetcher {
         };
         if let Err(code) = answer.error_code.ok() {
             p.pause_after_error(now);
-            self.handle_partition_error(id, offset, code);
+            self.handle_partition_error(now, id, offset, code);
             return;
         }
         p.backoff.reset();
@@ -156,6 +157,7 @@ impl Fetcher {
                 index: p.index,
                 records,
                 from: offset,
+                next,
                 until: p.until,
                 high_watermark: answer.high_watermark,
                 log_start_offset: answer.log_start_offset,
@@ -180,14 +182,24 @@ impl Fetcher {
         self.check_over(id);
     }
 
-    fn handle_partition_error(&mut self, id: FetchId, offset: i64, code: ErrorCode) {
+    fn handle_partition_error(&mut self, now: Now, id: FetchId, offset: i64, code: ErrorCode) {
         let Some(p) = self.partitions.get_mut(&id) else { return };
         match recovery(code) {
             Recovery::Backoff => {}
             Recovery::RefreshMetadata => self.refresh = true,
             Recovery::ResetOffset => match self.config.offset_reset {
-                OffsetReset::Earliest => p.start = Some(Position::Start),
-                OffsetReset::Latest => p.start = Some(Position::End),
+                OffsetReset::Earliest => {
+                    p.start = Some(Position::Start);
+                    p.cause = PositionCause::OutOfRange(offset);
+                }
+                OffsetReset::Latest => {
+                    p.start = Some(Position::End);
+                    p.cause = PositionCause::OutOfRange(offset);
+                }
+                OffsetReset::ByDuration(age) => {
+                    p.start = Some(Position::not_older(now, age));
+                    p.cause = PositionCause::OutOfRange(offset);
+                }
                 OffsetReset::Fail => {
                     let message = format!("offset {offset} is not in the log");
                     let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(code);

@@ -47,6 +47,8 @@ pub struct Fetched {
     pub records: Bytes,
     /// The offset that was asked for: records before it are skipped.
     pub from: i64,
+    /// Where the next answer begins: behind the last batch.
+    pub next: i64,
     /// Records from here on are not wanted.
     pub until: Option<i64>,
     /// The end of what readers see.
@@ -74,6 +76,8 @@ pub enum FetchEvent {
         offset: i64,
         /// Where it ends, where it does.
         until: Option<i64>,
+        /// Why it was looked for.
+        cause: PositionCause,
     },
     /// All that was wanted of the partition has been handed out.
     Ended {
@@ -94,6 +98,35 @@ pub enum FetchEvent {
         /// Why.
         error: Error,
     },
+}
+
+/// Why a position was looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PositionCause {
+    /// It was asked for.
+    #[default]
+    Asked,
+    /// This offset was not in the log, and `auto.offset.reset` says what then.
+    OutOfRange(i64),
+    /// The topic was deleted and made anew: its first record is the next.
+    Recreated,
+}
+
+/// What a partition waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is paused.
+    Paused,
+    /// Nothing: a broker is asked for what comes.
+    Fetching,
+    /// No broker leads it.
+    NoLeader,
+    /// The offset to start from is being looked up.
+    FindingOffset,
+    /// The last attempt failed, and the next one comes later.
+    Backoff,
+    /// It is not read on: it has ended or failed.
+    Over,
 }
 
 /// A request of a fetcher.
@@ -200,6 +233,36 @@ impl Fetcher {
             }
         }
         Some(p.generation)
+    }
+
+    /// Reads the partition no more.
+    pub fn remove_partition(&mut self, id: FetchId) {
+        if let Some(p) = self.partitions.remove(&id) {
+            let name = (p.topic, p.index);
+            if self.by_name.get(&name) == Some(&id) {
+                self.by_name.remove(&name);
+            }
+        }
+    }
+
+    /// Holds a partition back, or lets it go on, because of what of it waits to be read; apart from [`Self::pause`].
+    pub fn throttle(&mut self, id: FetchId, throttled: bool) {
+        if let Some(p) = self.partitions.get_mut(&id) {
+            p.throttled = throttled;
+        }
+    }
+
+    /// What a partition waits for.
+    pub fn standing(&self, now: Now, id: FetchId) -> Option<Standing> {
+        let p = self.partitions.get(&id)?;
+        Some(match p {
+            p if p.over => Standing::Over,
+            p if p.paused => Standing::Paused,
+            p if p.leader.is_none() => Standing::NoLeader,
+            p if p.is_blocked(now) => Standing::Backoff,
+            p if p.resolved().is_none() => Standing::FindingOffset,
+            _ => Standing::Fetching,
+        })
     }
 
     /// Pauses or resumes a partition.

@@ -3,7 +3,7 @@
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::{Instant, Now};
 
-use super::Position;
+use super::{Position, PositionCause};
 use crate::backoff::Backoff;
 use crate::metadata::{BrokerId, ClusterMetadata};
 
@@ -21,6 +21,9 @@ pub(super) struct Partition {
     pub(super) until: Option<i64>,
     pub(super) asking: bool,
     pub(super) paused: bool,
+    pub(super) throttled: bool,
+    /// Why `start` is looked up.
+    pub(super) cause: PositionCause,
     pub(super) over: bool,
     pub(super) told_end: bool,
     pub(super) backoff: Backoff,
@@ -43,6 +46,8 @@ impl Partition {
             until: None,
             asking: false,
             paused: false,
+            throttled: false,
+            cause: PositionCause::Asked,
             over: false,
             told_end: false,
             backoff,
@@ -57,6 +62,12 @@ impl Partition {
         else {
             return;
         };
+        if self.topic_id != topic.id && self.topic_id != Uuid::default() && topic.id != Uuid::default() {
+            // No offset of the old topic means anything in the new one, and none of its records has been read.
+            self.next_generation();
+            self.start = Some(Position::Start);
+            self.cause = PositionCause::Recreated;
+        }
         self.topic_id = topic.id;
         if self.leader != known.leader || self.leader_epoch != known.leader_epoch {
             self.leader = known.leader;

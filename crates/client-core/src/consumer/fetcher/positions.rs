@@ -29,6 +29,12 @@ pub enum Position {
 }
 
 impl Position {
+    /// The first record that is at most this old (KIP-1106).
+    pub fn not_older(now: Now, age: std::time::Duration) -> Self {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        Self::Time(now.wall_millis.saturating_sub(age).max(0))
+    }
+
     fn timestamp(self) -> Option<i64> {
         match self {
             Self::Offset(_) => None,
@@ -162,7 +168,8 @@ impl Fetcher {
                 }
             }
             if let Some(offset) = p.resolved() {
-                self.events.push_back(FetchEvent::Positioned { partition: id, offset, until: p.until });
+                let cause = std::mem::take(&mut p.cause);
+                self.events.push_back(FetchEvent::Positioned { partition: id, offset, until: p.until, cause });
                 self.check_over(id);
             }
         }
