@@ -2,8 +2,10 @@
 //!
 //! - [`fetcher`]: partitions from positions, without a group: offsets, Fetch requests, errors
 //! - [`offsets`]: how far a partition has been read, done and committed
+//! - [`assignor`]: how the leader of a classic group divides the partitions
 //! - [`budget`]: how many fetched bytes may wait
 
+pub mod assignor;
 pub mod budget;
 pub mod fetcher;
 pub mod offsets;

@@ -1,0 +1,1 @@
+//! The assignors against Apache Kafka's own answers, and what must hold of any answer.
