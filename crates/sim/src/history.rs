@@ -6,6 +6,7 @@ use std::fmt;
 use felice_client_core::error::Persisted;
 
 use crate::clock::Clock;
+use crate::group_history::GroupEvent;
 
 /// A record's identity, which travels in its value: no two records of a world share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +133,8 @@ pub enum Event {
         /// What the broker's files have, read past the broker.
         contents: Contents,
     },
+    /// Something happened in a consumer group.
+    Group(GroupEvent),
     /// Something nobody promises anything about, for the reader of a trace.
     Note(String),
 }
@@ -154,6 +157,7 @@ impl fmt::Display for Event {
             Self::Started { after, contents, .. } => write!(f, "started      after {after:?}, {}", Ends(contents)),
             Self::Fault(text) => write!(f, "fault        {text}"),
             Self::Settled { contents } => write!(f, "settled      {}", Ends(contents)),
+            Self::Group(event) => event.fmt(f),
             Self::Note(text) => write!(f, "note         {text}"),
         }
     }

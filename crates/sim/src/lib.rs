@@ -8,7 +8,7 @@
 //! - [`disk`]: a disk that is slow, fails, stops in the middle, and loses what was not synced
 //! - [`broker_host`], [`client_host`]: the drivers' part of the contract with the cores, and the applications
 //! - [`faults`]: which faults there are
-//! - [`history`]: what happened, as the applications saw it
+//! - [`history`], [`group_history`]: what happened, as the applications saw it
 //! - [`checkers`]: what must hold in every history
 //! - [`log_files`]: the partitions' files, read past the broker
 //! - [`bugs`]: bugs to plant, so that the checkers are checked
@@ -23,6 +23,7 @@ pub mod client_host;
 pub mod clock;
 pub mod disk;
 pub mod faults;
+pub mod group_history;
 pub mod history;
 pub mod log_files;
 pub mod network;

@@ -39,6 +39,7 @@ impl Checker for ContiguousReads {
             | Event::Started { .. }
             | Event::Settled { .. }
             | Event::Fault(_)
+            | Event::Group(_)
             | Event::Note(_) => {}
         }
         Ok(())

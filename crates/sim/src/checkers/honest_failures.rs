@@ -46,6 +46,7 @@ impl Checker for HonestFailures {
             | Event::Sought { .. }
             | Event::Read { .. }
             | Event::Fault(_)
+            | Event::Group(_)
             | Event::Note(_) => Ok(()),
         }
     }

@@ -7,10 +7,12 @@
 //! - [`contiguous_reads`]: a reader skips nothing and sees nothing twice
 //! - [`honest_failures`]: what is reported as not written is not there
 //! - [`resolution`]: a record's fate is told once
+//! - [`groups`]: consumer groups
 //!
 //! That everything settles once the faults stop is the world's to check: it alone knows when they stopped.
 
 pub mod contiguous_reads;
+pub mod groups;
 pub mod honest_failures;
 pub mod no_acknowledged_loss;
 pub mod no_duplicates;
@@ -44,9 +46,10 @@ pub trait Checker {
 /// All checkers.
 pub struct Checkers(Vec<Box<dyn Checker>>);
 
-impl Default for Checkers {
-    fn default() -> Self {
-        Self(vec![
+impl Checkers {
+    /// The checkers of a world with so many consumer groups.
+    pub fn new(groups: usize) -> Self {
+        let mut checkers: Vec<Box<dyn Checker>> = vec![
             Box::new(resolution::Resolution::default()),
             Box::new(no_acknowledged_loss::NoAcknowledgedLoss::default()),
             Box::new(no_duplicates::NoDuplicates::default()),
@@ -54,11 +57,19 @@ impl Default for Checkers {
             Box::new(stable_offsets::StableOffsets::default()),
             Box::new(contiguous_reads::ContiguousReads::default()),
             Box::new(honest_failures::HonestFailures::default()),
-        ])
+        ];
+        if groups > 0 {
+            checkers.extend::<[Box<dyn Checker>; 5]>([
+                Box::new(groups::one_owner::OneOwner::default()),
+                Box::new(groups::one_assignment::OneAssignment::default()),
+                Box::new(groups::commits_go_on::CommitsGoOn::default()),
+                Box::new(groups::handover::Handover::default()),
+                Box::new(groups::at_least_once::AtLeastOnce::new(groups)),
+            ]);
+        }
+        Self(checkers)
     }
-}
 
-impl Checkers {
     /// Shows an event to every checker; the first violation counts.
     ///
     /// # Errors

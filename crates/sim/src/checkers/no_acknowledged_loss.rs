@@ -66,7 +66,12 @@ impl Checker for NoAcknowledgedLoss {
                     self.acknowledged.remove(&record);
                 }
             }
-            Event::Failed { .. } | Event::Sought { .. } | Event::Read { .. } | Event::Fault(_) | Event::Note(_) => {}
+            Event::Failed { .. }
+            | Event::Sought { .. }
+            | Event::Read { .. }
+            | Event::Fault(_)
+            | Event::Group(_)
+            | Event::Note(_) => {}
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ impl Checker for NoDuplicates {
             | Event::Sought { .. }
             | Event::Read { .. }
             | Event::Fault(_)
+            | Event::Group(_)
             | Event::Note(_) => Ok(()),
         }
     }

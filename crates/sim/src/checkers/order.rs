@@ -52,6 +52,7 @@ impl Checker for Order {
             | Event::Sought { .. }
             | Event::Read { .. }
             | Event::Fault(_)
+            | Event::Group(_)
             | Event::Note(_) => Ok(()),
         }
     }

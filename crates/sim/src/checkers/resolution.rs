@@ -33,6 +33,7 @@ impl Checker for Resolution {
             | Event::Sought { .. }
             | Event::Read { .. }
             | Event::Fault(_)
+            | Event::Group(_)
             | Event::Note(_) => Ok(()),
         }
     }

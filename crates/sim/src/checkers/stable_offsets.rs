@@ -79,6 +79,7 @@ impl Checker for StableOffsets {
             | Event::Failed { .. }
             | Event::Sought { .. }
             | Event::Fault(_)
+            | Event::Group(_)
             | Event::Note(_) => Ok(()),
         }
     }

@@ -191,7 +191,7 @@ impl World {
             broker_runs: false,
             clients,
             history,
-            checkers: Checkers::default(),
+            checkers: Checkers::new(0),
             phase: Phase::Active,
             violation: None,
             faults: FaultCounts::default(),
@@ -308,8 +308,12 @@ impl World {
                 }
             }
             Event::Started { keeps_all: false, .. } => self.lost_records = true,
-            Event::Started { .. } | Event::Sought { .. } | Event::Fault(_) | Event::Settled { .. } | Event::Note(_) => {
-            }
+            Event::Started { .. }
+            | Event::Sought { .. }
+            | Event::Fault(_)
+            | Event::Settled { .. }
+            | Event::Group(_)
+            | Event::Note(_) => {}
         }
         if self.violation.is_none() {
             self.violation = self.checkers.observe(event).err();

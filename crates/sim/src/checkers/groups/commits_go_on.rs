@@ -1,0 +1,121 @@
+//! Commits never go back, are never ahead of what was processed, and what was acknowledged is there after every start of the broker.
+//!
+//! One thing may set a commit back that no protocol helps: a request that its sender has given up, with its connection, and sent anew, and which
+//! the broker comes to only after the new one and what followed it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checkers::Checker;
+use crate::group_history::{GroupEvent, GroupPartition};
+use crate::history::Event;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct CommitsGoOn {
+    committed: BTreeMap<GroupPartition, i64>,
+    /// Offsets of late requests: the files may end with one of these, acknowledged or not.
+    late: BTreeMap<GroupPartition, BTreeSet<i64>>,
+    /// Behind the last record that somebody processed.
+    processed: BTreeMap<GroupPartition, i64>,
+}
+
+impl CommitsGoOn {
+    fn observe(&mut self, event: &GroupEvent) -> Result<(), String> {
+        match event {
+            GroupEvent::Processed { group, partition, offset, .. } => {
+                let end = self.processed.entry((*group, *partition)).or_default();
+                *end = (*end).max(offset + 1);
+            }
+            GroupEvent::Committed { group, partition, offset, late } => {
+                let key = (*group, *partition);
+                let end = self.processed.get(&key).copied().unwrap_or(0);
+                if *offset > end {
+                    return Err(format!("g{group} committed {partition}@{offset}, but only up to {end} was processed"));
+                }
+                if *late {
+                    self.late.entry(key).or_default().insert(*offset);
+                }
+                let before = self.committed.insert(key, *offset);
+                if let Some(before) = before.filter(|before| before > offset && !late) {
+                    return Err(format!("g{group} committed {partition}@{offset} after {before}"));
+                }
+            }
+            GroupEvent::Found { offsets } => {
+                for ((group, partition), before) in &self.committed {
+                    let key = (*group, *partition);
+                    let found = offsets.get(&key).copied();
+                    let is_late =
+                        found.is_some_and(|found| self.late.get(&key).is_some_and(|late| late.contains(&found)));
+                    if found.is_none_or(|found| found < *before) && !is_late {
+                        return Err(format!(
+                            "g{group} was told that {partition}@{before} is committed; the files have {found:?}"
+                        ));
+                    }
+                }
+            }
+            GroupEvent::Took { .. }
+            | GroupEvent::GaveUp { .. }
+            | GroupEvent::Excused { .. }
+            | GroupEvent::Assigned { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Checker for CommitsGoOn {
+    fn name(&self) -> &'static str {
+        "commits never go back"
+    }
+
+    fn observe(&mut self, event: &Event) -> Result<(), String> {
+        if let Event::Group(event) = event { self.observe(event) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::groups::testing::{committed, group, processed};
+
+    fn found(offset: Option<i64>) -> Event {
+        group(GroupEvent::Found { offsets: offset.map(|offset| ((0, 0), offset)).into_iter().collect() })
+    }
+
+    fn after_five() -> CommitsGoOn {
+        let mut checker = CommitsGoOn::default();
+        for offset in 0..6 {
+            Checker::observe(&mut checker, &processed(1, 0, offset)).unwrap();
+        }
+        Checker::observe(&mut checker, &committed(0, 5, false)).unwrap();
+        checker
+    }
+
+    #[test]
+    fn a_commit_goes_on_or_stays() {
+        let mut checker = after_five();
+        Checker::observe(&mut checker, &committed(0, 5, false)).unwrap();
+        Checker::observe(&mut checker, &committed(0, 6, false)).unwrap();
+        Checker::observe(&mut checker, &committed(0, 5, false)).unwrap_err();
+    }
+
+    #[test]
+    fn what_was_not_processed_is_not_committed() {
+        Checker::observe(&mut after_five(), &committed(0, 7, false)).unwrap_err();
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_may_come_late() {
+        let mut checker = after_five();
+        Checker::observe(&mut checker, &committed(0, 3, true)).unwrap();
+        Checker::observe(&mut checker, &found(Some(3))).unwrap();
+        Checker::observe(&mut checker, &committed(0, 4, false)).unwrap();
+    }
+
+    #[test]
+    fn the_files_have_what_was_acknowledged() {
+        Checker::observe(&mut after_five(), &found(Some(5))).unwrap();
+        Checker::observe(&mut after_five(), &found(Some(6))).unwrap();
+        Checker::observe(&mut after_five(), &found(Some(4))).unwrap_err();
+        Checker::observe(&mut after_five(), &found(None)).unwrap_err();
+    }
+}
