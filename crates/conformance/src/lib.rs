@@ -3,6 +3,7 @@
 //! - [`kafka`]: real Apache Kafka, any version, from Maven Central's jars, one node or three, on loopback.
 //! - [`peers`]: programs with clients that are not ours (Java, franz-go, sarama, librdkafka from C and Python, Kafka's console tools),
 //!   each performing one scenario against a broker.
+//! - [`groups`]: the same clients as members of groups, one program a member.
 //! - [`flights`]: 336,776 real lines with 16 keys as input.
 //!
 //! Nothing of this is needed to build Felice. What a machine lacks is skipped visibly: every entry point answers with a
@@ -16,6 +17,7 @@ use std::io::Write;
 
 pub mod cache;
 pub mod flights;
+pub mod groups;
 pub mod kafka;
 pub mod peers;
 mod process;

@@ -1,6 +1,8 @@
 //! The foreign clients: what each needs, how it is built, and how it is run. Their programs and the scenario are in
 //! `crates/conformance/peers` (see its README).
 
+use std::fs;
+use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -80,8 +82,8 @@ impl Peer {
             Self::Java => java_source("Peer.java")?,
             Self::FranzGo => go("franz")?,
             Self::Sarama => go("sarama")?,
-            Self::Python => python()?,
-            Self::C => c()?,
+            Self::Python => python("peer.py")?,
+            Self::C => c("peer")?,
         };
         command.args([bootstrap, topic, &count.to_string()]);
         let finished = process::run(&mut command, "", RUN_WITHIN)?;
@@ -134,7 +136,37 @@ pub fn java_source(file: &str) -> Result<Command, Failure> {
     Ok(command)
 }
 
-fn go(program: &str) -> Result<Command, Failure> {
+/// A Java program of one source file, compiled once into the cache, under the judging version's class path: what is started often.
+///
+/// # Errors
+/// As [`java_source`].
+pub(crate) fn java_compiled(class: &str) -> Result<Command, Failure> {
+    java_source(&format!("{class}.java"))?;
+    let source = sources().join("java").join(format!("{class}.java"));
+    let text = fs::read(&source)?;
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(&text);
+    let dir = cache::dir(&format!("felice-conformance/java-{}-{class}-{:016x}", kafka::VERSION, hasher.finish()))?;
+    let class_path = kafka::jars(kafka::VERSION)?.join("*");
+    cache::once(&dir, || {
+        let mut javac = Command::new("javac");
+        javac.arg("-d").arg(&dir).arg("-cp").arg(&class_path).arg(&source);
+        let built = process::run(&mut javac, "", BUILD_WITHIN)?;
+        if !built.status.success() {
+            return Err(anyhow!("javac {class}.java: {}", process::tail(&built.stderr)).into());
+        }
+        Ok(())
+    })?;
+    let mut class_path = class_path.into_os_string();
+    class_path.push(":");
+    class_path.push(&dir);
+    let mut command = Command::new("java");
+    // Started fast, not made for measuring; many run at a time.
+    command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(class_path).arg(class);
+    Ok(command)
+}
+
+pub(crate) fn go(program: &str) -> Result<Command, Failure> {
     if !process::exists("go", "version") {
         return Err(Skip("no `go`".to_owned()).into());
     }
@@ -155,7 +187,7 @@ fn go(program: &str) -> Result<Command, Failure> {
     Ok(Command::new(bin.join(program)))
 }
 
-fn python() -> Result<Command, Failure> {
+pub(crate) fn python(program: &str) -> Result<Command, Failure> {
     if !process::exists("python3", "--version") {
         return Err(Skip("no `python3`".to_owned()).into());
     }
@@ -174,11 +206,11 @@ fn python() -> Result<Command, Failure> {
         Ok(())
     })?;
     let mut command = Command::new(venv.join("bin/python"));
-    command.arg(sources().join("python/peer.py"));
+    command.arg(sources().join("python").join(program));
     Ok(command)
 }
 
-fn c() -> Result<Command, Failure> {
+pub(crate) fn c(name: &str) -> Result<Command, Failure> {
     let mut pkg_config = Command::new("pkg-config");
     let flags = process::run(pkg_config.args(["--cflags", "--libs", "rdkafka"]), "", BUILD_WITHIN);
     let flags = match flags {
@@ -187,12 +219,13 @@ fn c() -> Result<Command, Failure> {
     };
     let dir = cache::dir("felice-conformance/c")?;
     let lock = cache::lock(&dir)?;
-    let program = dir.join("peer");
+    let program = dir.join(name);
+    let source = sources().join("c").join(format!("{name}.c"));
     let mut cc = Command::new("cc");
-    cc.args(["-Wall", "-O1", "-g", "-o"]).arg(&program).arg(sources().join("c/peer.c")).args(flags.split_whitespace());
+    cc.args(["-Wall", "-O1", "-g", "-o"]).arg(&program).arg(&source).args(flags.split_whitespace());
     let built = process::run(&mut cc, "", BUILD_WITHIN)?;
     if !built.status.success() {
-        return Err(anyhow!("cc peer.c: {}", process::tail(&built.stderr)).into());
+        return Err(anyhow!("cc {name}.c: {}", process::tail(&built.stderr)).into());
     }
     drop(lock);
     Ok(Command::new(program))

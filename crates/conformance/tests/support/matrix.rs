@@ -1,0 +1,137 @@
+//! Which groups are tried: every client with what it speaks.
+
+use std::sync::Mutex;
+
+use felice_conformance::groups::{Program, Run};
+use felice_conformance::{Extent, Failure};
+
+use crate::group::Writer;
+
+/// A group that is to be tried.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) members: [Program; 3],
+    pub(crate) assignor: &'static str,
+    pub(crate) is_static: bool,
+    /// Whether the sample has it too.
+    pub(crate) sampled: bool,
+}
+
+impl Group {
+    fn of(program: &Program, assignor: &'static str, sampled: bool) -> Self {
+        Self { members: [program.clone(), program.clone(), program.clone()], assignor, is_static: false, sampled }
+    }
+
+    fn with_static_members(self) -> Self {
+        Self { is_static: true, ..self }
+    }
+
+    fn name(&self) -> String {
+        let programs: Vec<_> = match &self.members {
+            [a, b, c] if a == b && b == c => vec![a],
+            members => members.iter().collect(),
+        };
+        let programs: Vec<_> = programs
+            .iter()
+            .map(|p| match p {
+                Program::Other(path) => path.file_name().map_or("other".into(), |n| n.to_string_lossy().into_owned()),
+                program => format!("{program:?}").to_lowercase(),
+            })
+            .collect();
+        let kind = if self.is_static { "-static" } else { "" };
+        format!("{}-{}{kind}", programs.join("-"), self.assignor.replace([':', '+'], "-"))
+    }
+}
+
+/// Every foreign client with every assignor and protocol that it has. The sample has each client once and each protocol.
+pub(crate) fn foreign() -> Vec<Group> {
+    use Program::{C, FranzGo, Java, Python, Sarama};
+    vec![
+        Group::of(&Java, "cooperative-sticky", true),
+        Group::of(&Java, "consumer", true),
+        Group::of(&Java, "range", false),
+        Group::of(&Java, "roundrobin", false),
+        Group::of(&Java, "sticky", false),
+        Group::of(&Java, "consumer:range", false),
+        Group::of(&Java, "range", true).with_static_members(),
+        Group::of(&Java, "consumer", false).with_static_members(),
+        Group::of(&FranzGo, "sticky", true),
+        Group::of(&FranzGo, "consumer:range", true),
+        Group::of(&FranzGo, "range", false),
+        Group::of(&FranzGo, "roundrobin", false),
+        Group::of(&FranzGo, "cooperative-sticky", false),
+        Group::of(&FranzGo, "consumer:uniform", false),
+        Group::of(&FranzGo, "cooperative-sticky", true).with_static_members(),
+        Group::of(&FranzGo, "consumer:uniform", false).with_static_members(),
+        Group::of(&Sarama, "roundrobin", true),
+        Group::of(&Sarama, "range", false),
+        Group::of(&Sarama, "sticky", false),
+        Group::of(&Sarama, "cooperative-sticky", false),
+        Group::of(&Sarama, "sticky", false).with_static_members(),
+        Group::of(&C, "range", true),
+        Group::of(&C, "roundrobin", false),
+        Group::of(&C, "cooperative-sticky", false),
+        Group::of(&C, "roundrobin", false).with_static_members(),
+        Group::of(&Python, "cooperative-sticky", true),
+        Group::of(&Python, "consumer", true),
+        Group::of(&Python, "range", false),
+        Group::of(&Python, "roundrobin", false),
+        Group::of(&Python, "consumer:range", false),
+        Group::of(&Python, "cooperative-sticky", false).with_static_members(),
+        Group::of(&Python, "consumer", false).with_static_members(),
+    ]
+}
+
+/// Lets all groups live on the broker at `bootstrap`, some at a time, and panics with all that failed.
+pub(crate) fn judge(test: &str, bootstrap: &str, extent: Extent, groups: Vec<Group>) {
+    let only = std::env::var("FELICE_CONFORMANCE_GROUP").unwrap_or_default();
+    let wanted = |g: &Group| (extent == Extent::Full || g.sampled) && g.name().contains(&only);
+    let queue: Vec<_> = groups.into_iter().filter(wanted).rev().collect();
+    let at_a_time = 5.min(queue.len());
+    let (queue, failures) = (Mutex::new(queue), Mutex::new(Vec::new()));
+    let writer = Writer::new(bootstrap);
+    std::thread::scope(|scope| {
+        for _ in 0..at_a_time {
+            scope.spawn(|| {
+                while let Some(group) = { queue.lock().unwrap().pop() } {
+                    let name = group.name();
+                    match live(&writer, bootstrap, &group, extent) {
+                        Ok(verdict) => eprintln!("{name}: {verdict}"),
+                        Err(Failure::Skip(skip)) => skip.announce(&format!("{test}: {name}")),
+                        Err(Failure::Failed(error)) => {
+                            eprintln!("{name}: FAILED");
+                            failures.lock().unwrap().push(format!("{name}: {error:#}"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} groups failed\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+fn live(
+    writer: &Writer,
+    bootstrap: &str,
+    group: &Group,
+    extent: Extent,
+) -> Result<felice_conformance::groups::Verdict, Failure> {
+    let name = group.name();
+    // Before the topic: a client that the machine lacks leaves nothing behind.
+    for program in &group.members {
+        felice_conformance::groups::command::member(program)?;
+    }
+    writer.create(&name, 1);
+    let run = Run {
+        bootstrap,
+        name: &name,
+        assignor: group.assignor,
+        members: group.members.clone(),
+        is_static: group.is_static,
+        records: 6 * extent.records(),
+        produce: &mut |numbers| writer.write(&name, numbers),
+        disturb: None,
+    };
+    run.judge()
+}
