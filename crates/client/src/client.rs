@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use felice_client_core::client::{CallOptions, CallTarget, ClientCore, decode_answer};
 use felice_client_core::config::{ClientConfig, Properties};
+use felice_client_core::connection::EncodeRequest;
 use felice_client_core::error::{Error, ErrorKind};
 use felice_net::{ConnectOptions, Security, TlsConfig};
 use felice_protocol::messages::{MetadataRequest, Request};
@@ -369,14 +371,22 @@ impl Client {
         request: R,
         options: CallOptions,
     ) -> Result<R::Response, Error> {
+        decode_answer::<R>(self.call_encoded(Box::new(request), options).await?)
+    }
+
+    /// The version and frame of an answer, for [`decode_answer`].
+    pub(crate) async fn call_encoded(
+        &self,
+        request: Box<dyn EncodeRequest>,
+        options: CallOptions,
+    ) -> Result<(i16, Bytes), Error> {
         let (answer, answered) = oneshot::channel();
         self.inner.shared.command(move |driver, now| {
             // A target that needs metadata waits for it inside the core; the first metadata comes by itself.
-            let id = driver.core.call(now, Box::new(request), options);
+            let id = driver.core.call(now, request, options);
             driver.calls.insert(id, answer);
         });
-        let answer = answered.await.map_err(|_| closed())??;
-        decode_answer::<R>(answer)
+        answered.await.map_err(|_| closed())?
     }
 
     pub(crate) fn driver(&self) -> &Arc<DriverShared> {

@@ -78,7 +78,9 @@ mod record;
 mod runtime;
 
 pub use admin::{
-    Admin, BrokerInfo, ClusterInfo, ConfigEntry, ConfigResource, CreateTopic, PartitionInfo, PerItem, TopicInfo,
+    Admin, BrokerInfo, ClusterInfo, ConfigEntry, ConfigResource, CreateTopic, Group, GroupDescription, GroupListing,
+    GroupMemberInfo, GroupType, ListedOffset, Move, OffsetSpec, PartitionInfo, PartitionLag, PerItem, PlanSeek,
+    SeekPlan, TopicInfo,
 };
 pub use client::{Client, ClientBuilder, Sasl, Tls};
 pub mod config {
@@ -87,6 +89,7 @@ pub mod config {
     pub use felice_client_core::config::{find as find_property, nearest as nearest_property};
 }
 pub use felice_client_core::config::{Acks, Defaults, IsolationLevel, Properties};
+pub use felice_client_core::consumer::{OffsetAndMetadata, TopicPartition};
 pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted};
 pub use felice_protocol as protocol;
 pub use felice_protocol::compression::Compression;

@@ -1,4 +1,15 @@
 //! Administrative calls.
+//!
+//! - this file: topics, configurations, the cluster
+//! - `list_offsets`: where partitions begin and end
+//! - `groups`: all groups; `group`: one, its offsets and lag; `seek`: moving its offsets
+//! - `coordinator`: calls that a group's coordinator answers
+
+mod coordinator;
+mod group;
+mod groups;
+mod list_offsets;
+mod seek;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +25,10 @@ use felice_protocol::messages::{
 };
 use felice_protocol::primitives::{ByteStr, Uuid};
 
+pub use self::group::{Group, PartitionLag};
+pub use self::groups::{GroupDescription, GroupListing, GroupMemberInfo, GroupType};
+pub use self::list_offsets::{ListedOffset, OffsetSpec};
+pub use self::seek::{Move, PlanSeek, SeekPlan};
 use crate::client::Client;
 use crate::clock;
 
