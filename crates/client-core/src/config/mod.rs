@@ -1,9 +1,11 @@
 //! Configuration: one table of properties ([`table`]), a set of values by name ([`Properties`]), and the typed settings that the cores read
-//! from it ([`ClientConfig`], [`ProducerConfig`], [`FetchConfig`]).
+//! from it ([`ClientConfig`], [`ProducerConfig`], [`FetchConfig`], [`ConsumerConfig`]).
 
+mod consumer;
 mod settings;
 pub mod table;
 
+pub use consumer::{ConsumerConfig, GroupProtocol};
 pub use settings::{
     Acks, ClientConfig, FetchConfig, IsolationLevel, OffsetReset, Partitioner, ProducerConfig, SaslConfig,
     SaslMechanism, Secret, TlsConfig,
@@ -139,11 +141,11 @@ impl Property {
                 Ok(_) | Err(_) => Err(complain(format!("a number from {low} to {high}"))),
             },
             Kind::Enum(allowed) => {
-                if allowed.iter().any(|known| known.eq_ignore_ascii_case(value)) {
-                    Ok(())
-                } else {
-                    Err(complain(format!("one of {}", allowed.join(", "))))
-                }
+                let fits = |known: &&str| {
+                    known.eq_ignore_ascii_case(value)
+                        || known.ends_with(':') && value.starts_with(*known) && value.len() > known.len()
+                };
+                if allowed.iter().any(fits) { Ok(()) } else { Err(complain(format!("one of {}", allowed.join(", ")))) }
             }
         }
     }

@@ -75,6 +75,8 @@ pub enum OffsetReset {
     Earliest,
     /// Behind the last record.
     Latest,
+    /// At the first record that is at most this old (KIP-1106).
+    ByDuration(Duration),
     /// Nowhere: it is an error.
     #[default]
     Fail,
@@ -274,15 +276,15 @@ pub struct FetchConfig {
 }
 
 impl Properties {
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.value(name).unwrap_or_default().to_owned()
     }
 
-    fn some_text(&self, name: &str) -> Option<String> {
+    pub(super) fn some_text(&self, name: &str) -> Option<String> {
         self.value(name).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
-    fn number<N: std::str::FromStr + Default>(&self, name: &str) -> N {
+    pub(super) fn number<N: std::str::FromStr + Default>(&self, name: &str) -> N {
         self.value(name)
             .and_then(|value| value.split('.').next())
             .and_then(|value| value.parse().ok())
@@ -290,7 +292,7 @@ impl Properties {
     }
 
     /// `linger.ms` may carry a fraction, as librdkafka's does; a negative time, which some properties use for "never", is a very long one.
-    fn duration(&self, name: &str) -> Duration {
+    pub(super) fn duration(&self, name: &str) -> Duration {
         let millis = self.value(name).and_then(|value| value.parse::<f64>().ok()).unwrap_or_default();
         if millis < 0.0 {
             return Duration::from_secs(100 * 365 * 86_400);
@@ -298,7 +300,7 @@ impl Properties {
         Duration::try_from_secs_f64(millis / 1000.0).unwrap_or(Duration::MAX)
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.value(name), Some("true" | "1"))
     }
 
@@ -460,7 +462,7 @@ impl Properties {
     /// What reading needs.
     ///
     /// # Errors
-    /// None today; a later property may bring one.
+    /// [`ErrorKind::Config`] for an `auto.offset.reset` that is not understood.
     pub fn fetch_config(&self) -> Result<FetchConfig, Error> {
         let kbytes = "queued.max.messages.kbytes";
         let buffer_bytes = match self.value(kbytes) {
@@ -480,11 +482,7 @@ impl Properties {
                 _ => IsolationLevel::ReadCommitted,
             },
             check_crcs: self.flag("check.crcs"),
-            offset_reset: match self.value("auto.offset.reset") {
-                Some("earliest" | "smallest" | "beginning") => OffsetReset::Earliest,
-                Some("latest" | "largest" | "end") => OffsetReset::Latest,
-                _ => OffsetReset::Fail,
-            },
+            offset_reset: self.offset_reset()?,
             retry_backoff: self.duration("retry.backoff.ms"),
             retry_backoff_max: self.duration("retry.backoff.max.ms"),
             rack: self.text("client.rack"),

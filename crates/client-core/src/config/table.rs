@@ -12,7 +12,7 @@ pub enum Kind {
     Bool,
     /// A number within these, both included.
     Int(i64, i64),
-    /// One of these.
+    /// One of these; one that ends in a colon goes on after it.
     Enum(&'static [&'static str]),
     /// Text that is never shown.
     Secret,
@@ -363,9 +363,16 @@ pub const PROPERTIES: &[Property] = &[
     property(
         "group.protocol",
         &[],
-        Enum(&["classic", "consumer"]),
-        ["consumer", "classic", "classic"],
-        "which rebalance protocol to use",
+        Enum(&["auto", "classic", "consumer"]),
+        ["auto", "classic", "classic"],
+        "which rebalance protocol to use; auto takes the consumer protocol (KIP-848) where the coordinator has it",
+    ),
+    property(
+        "group.remote.assignor",
+        &[],
+        Text,
+        ["", "", ""],
+        "which of the coordinator's assignors divides the partitions (KIP-848): uniform, range",
     ),
     property(
         "session.timeout.ms",
@@ -420,9 +427,23 @@ pub const PROPERTIES: &[Property] = &[
     property(
         "auto.offset.reset",
         &[],
-        Enum(&["earliest", "smallest", "beginning", "latest", "largest", "end", "error", "none"]),
+        Enum(&["earliest", "smallest", "beginning", "latest", "largest", "end", "error", "none", "by_duration:"]),
         ["error", "latest", "largest"],
-        "where to start without a valid position",
+        "where to start without a valid position; by_duration: as in by_duration:PT2H (KIP-1106)",
+    ),
+    property(
+        "exclude.internal.topics",
+        &[],
+        Bool,
+        ["true", "true", "true"],
+        "whether subscriptions by pattern leave Kafka's own topics out",
+    ),
+    property(
+        "internal.leave.group.on.close",
+        &[],
+        Bool,
+        ["true", "true", "true"],
+        "whether closing leaves the group at once; a static member stays until its session ends",
     ),
     property("fetch.min.bytes", &[], Int(1, 100_000_000), ["1", "1", "1"], "the broker answers once it has this much"),
     property("fetch.max.bytes", &[], Int(0, MAX), ["16777216", "52428800", "52428800"], "most bytes in one answer"),
