@@ -7,8 +7,10 @@
 
 pub mod assignor;
 pub mod budget;
+pub mod event;
 pub mod fetcher;
 pub mod offsets;
+pub mod session;
 
 use std::fmt;
 

@@ -1,0 +1,140 @@
+//! What is committed when, and for whom.
+
+use felice_protocol::error_code::ErrorCode;
+use felice_protocol::time::Now;
+
+use super::{Ledger, Session, State, Step, Ticket};
+use crate::consumer::event::ConsumerEvent;
+use crate::consumer::{OffsetAndMetadata, TopicPartition};
+use crate::error::Error;
+
+/// A commit on its way.
+#[derive(Debug)]
+pub(super) struct Commit {
+    offsets: Vec<(TopicPartition, i64)>,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Background,
+    /// Before partitions go.
+    Last,
+    /// The application asked, and hears by this ticket of its own.
+    Application(Ticket),
+}
+
+impl Session {
+    /// Commits what the application names, or what is done (stored, handed out: by the commit mode) of everything held. Answered by
+    /// [`Step::Committed`] with `asked`.
+    pub fn commit(
+        &mut self,
+        asked: Ticket,
+        named: Option<Vec<(TopicPartition, OffsetAndMetadata)>>,
+        ledger: &dyn Ledger,
+    ) {
+        let source = self.config.source();
+        let offsets = named.unwrap_or_else(|| {
+            self.partitions.keys().filter_map(|p| ledger.to_commit(p, source).map(|place| (p.clone(), place))).collect()
+        });
+        if offsets.is_empty() {
+            self.steps.push_back(Step::Committed { ticket: asked, result: Ok(()) });
+        } else {
+            self.send(offsets, Purpose::Application(asked));
+        }
+    }
+
+    /// A number by which the application hears of a commit.
+    pub fn application_ticket(&mut self) -> Ticket {
+        self.ticket()
+    }
+
+    fn send(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>, purpose: Purpose) -> Ticket {
+        let ticket = self.ticket();
+        let sent = offsets.iter().map(|(partition, place)| (partition.clone(), place.offset)).collect();
+        self.commits.insert(ticket, Commit { offsets: sent, purpose });
+        self.steps.push_back(Step::Commit { ticket, offsets });
+        ticket
+    }
+
+    pub(super) fn commit_last(&mut self, partitions: &[TopicPartition], ledger: &dyn Ledger) -> Option<Ticket> {
+        let source = self.config.commit?;
+        let offsets: Vec<_> =
+            partitions.iter().filter_map(|p| ledger.to_commit(p, source).map(|place| (p.clone(), place))).collect();
+        (!offsets.is_empty()).then(|| self.send(offsets, Purpose::Last))
+    }
+
+    pub(super) fn commit_in_background(&mut self, now: Now, ledger: &dyn Ledger) {
+        let Some(source) = self.config.commit else { return };
+        if self.partitions.is_empty() || self.closing.is_some() {
+            self.commit_at = None;
+            return;
+        }
+        let due = *self.commit_at.get_or_insert(now.instant() + self.config.commit_interval);
+        if due > now.instant() {
+            return;
+        }
+        self.commit_at = Some(now.instant() + self.config.commit_interval);
+        if self.commits.values().any(|commit| commit.purpose == Purpose::Background) {
+            return;
+        }
+        let offsets: Vec<_> = self
+            .partitions
+            .iter()
+            .filter(|(_, held)| held.state == State::Reading)
+            .filter_map(|(p, _)| ledger.to_commit(p, source).map(|place| (p.clone(), place)))
+            .collect();
+        if !offsets.is_empty() {
+            self.send(offsets, Purpose::Background);
+        }
+    }
+
+    /// A commit was answered, partition by partition, or failed.
+    pub fn handle_committed(
+        &mut self,
+        ticket: Ticket,
+        result: Result<Vec<(TopicPartition, ErrorCode)>, Error>,
+        ledger: &dyn Ledger,
+    ) {
+        let Some(commit) = self.commits.remove(&ticket) else { return };
+        let mut failed: Vec<TopicPartition> = Vec::new();
+        let mut first: Option<Error> = None;
+        match result {
+            Ok(answers) => {
+                for (partition, offset) in &commit.offsets {
+                    let code =
+                        answers.iter().find(|(p, _)| p == partition).map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |a| a.1);
+                    match code.ok() {
+                        Ok(()) => ledger.committed(partition, *offset),
+                        Err(code) => {
+                            failed.push(partition.clone());
+                            first.get_or_insert_with(|| {
+                                Error::from_code(code, Some("the commit was refused"))
+                                    .on_partition(&partition.topic, partition.partition)
+                            });
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                failed = commit.offsets.iter().map(|(partition, _)| partition.clone()).collect();
+                first = Some(error);
+            }
+        }
+        if let Some(error) = &first {
+            self.close_error(error);
+            if !matches!(commit.purpose, Purpose::Application(_)) {
+                let told = ConsumerEvent::CommitFailed { partitions: failed, error: error.clone() };
+                self.steps.push_back(Step::Tell(told));
+            }
+        }
+        match commit.purpose {
+            Purpose::Background => {}
+            Purpose::Last => self.handle_last_commit(ticket, ledger),
+            Purpose::Application(asked) => {
+                let result = first.map_or(Ok(()), Err);
+                self.steps.push_back(Step::Committed { ticket: asked, result });
+            }
+        }
+    }
+}
