@@ -3,10 +3,34 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::broker_host::TOPIC;
 use crate::history::RecordId;
 
-/// A partition of a group: the group's number in the world, and the partition of the world's one topic.
+/// A partition of a group: the group's number in the world, and the [number](partition_number) of the partition.
 pub type GroupPartition = (usize, i32);
+
+/// The number of a group in its world, from its name.
+pub fn group_number(name: &str) -> Option<usize> {
+    name.strip_prefix("group-")?.parse().ok()
+}
+
+/// The name of a group.
+pub fn group_name(group: usize) -> String {
+    format!("group-{group}")
+}
+
+/// One number for a partition of any topic: of the records' topic its own, of the topic `more-N`, which nobody writes to, with N thousand added.
+pub fn partition_number(topic: &str, partition: i32) -> Option<i32> {
+    if topic == TOPIC {
+        return Some(partition);
+    }
+    topic.strip_prefix("more-")?.parse::<i32>().ok().map(|number| number * 1000 + partition)
+}
+
+/// The name of a topic that groups read beside the records', from 1 on.
+pub fn more_topic(number: i32) -> String {
+    format!("more-{number}")
+}
 
 /// One life of a member: a process that crashed and came back is another owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

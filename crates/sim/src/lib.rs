@@ -10,6 +10,8 @@
 //! - [`faults`]: which faults there are
 //! - [`history`], [`group_history`]: what happened, as the applications saw it
 //! - [`checkers`]: what must hold in every history
+//! - [`group_tap`]: what the broker is asked of groups, and answers
+//! - [`group_files`]: what the broker has of groups on its disk
 //! - [`log_files`]: the partitions' files, read past the broker
 //! - [`bugs`]: bugs to plant, so that the checkers are checked
 //! - [`runner`]: many seeds, and what to print of them
@@ -23,7 +25,9 @@ pub mod client_host;
 pub mod clock;
 pub mod disk;
 pub mod faults;
+pub mod group_files;
 pub mod group_history;
+pub mod group_tap;
 pub mod history;
 pub mod log_files;
 pub mod network;
