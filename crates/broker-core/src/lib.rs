@@ -20,6 +20,7 @@ mod data_dir;
 mod error;
 mod fetch_session;
 mod flush;
+mod groups;
 mod maintenance;
 mod partition;
 mod purgatory;

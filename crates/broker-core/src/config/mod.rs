@@ -3,6 +3,7 @@
 //! Every property of Kafka's is accepted and kept, so that an existing `server.properties` works; those that Felice honours have a typed
 //! field in [`BrokerConfig`] or [`TopicConfig`]. An unknown name is an error that proposes the nearest.
 
+mod groups;
 mod property;
 mod table;
 mod topic;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use groups::GroupConfig;
 pub(crate) use property::{Kind, Property};
 pub use topic::TopicConfig;
 pub(crate) use topic::{broker_synonyms, broker_value, check_topic_property};
