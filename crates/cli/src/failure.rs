@@ -73,6 +73,13 @@ impl Failure {
     }
 }
 
+/// Shows every failure but the last, which the caller ends with: all items are tried, and each is reported once.
+pub(crate) fn show_and_keep(kept: &mut Option<Failure>, failure: Failure) {
+    if let Some(earlier) = kept.replace(failure) {
+        earlier.show();
+    }
+}
+
 /// Reading or writing a local file or pipe. A closed pipe is no failure: `felice consume t | head` has what it asked for.
 pub(crate) fn local_io(what: impl fmt::Display, error: &std::io::Error) -> Failure {
     let id = match error.kind() {

@@ -5,6 +5,7 @@
 #![warn(clippy::unwrap_used)]
 
 mod args;
+mod ask;
 mod commands;
 mod connect;
 mod failure;
@@ -44,6 +45,7 @@ fn run(command: Command) -> Result<(), Failure> {
         match command {
             Command::Broker(args) => commands::broker::run(args).await,
             Command::Topic(command) => commands::topic::run(command).await,
+            Command::Group(command) => commands::group::run(command).await,
             Command::Produce(args) => commands::produce::run(args).await,
             Command::Consume(args) => commands::consume::run(args).await,
             Command::Perf(command) => commands::perf::run(command).await,

@@ -1,5 +1,6 @@
-//! Where `consume -o` starts: `start`, `end`, an offset, `-N` or `end-N`, `@TIME`.
+//! Where `consume -o` starts and `group seek --to` goes: `start`, `end`, an offset, `-N` or `end-N`, `@TIME`.
 
+use felice::Seek;
 use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
 
 use crate::failure::Failure;
@@ -15,6 +16,18 @@ pub(crate) enum Start {
     BeforeEnd(i64),
     /// The first record of this time or later, in milliseconds since 1970.
     Time(i64),
+}
+
+impl From<Start> for Seek {
+    fn from(start: Start) -> Self {
+        match start {
+            Start::Start => Self::Start,
+            Start::End => Self::End,
+            Start::Offset(offset) => Self::Offset(offset),
+            Start::BeforeEnd(n) => Self::BeforeEnd(n),
+            Start::Time(millis) => Self::Time(millis),
+        }
+    }
 }
 
 impl Start {

@@ -16,13 +16,7 @@ pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
         return Err(Failure::usage("-g: this version reads partitions without a group")
             .fix("leave -g out; every partition is read from -o"));
     }
-    let from = match Start::parse(&args.offset, &now())? {
-        Start::Start => Seek::Start,
-        Start::End => Seek::End,
-        Start::Offset(offset) => Seek::Offset(offset),
-        Start::BeforeEnd(n) => Seek::BeforeEnd(n),
-        Start::Time(millis) => Seek::Time(millis),
-    };
+    let from = Seek::from(Start::parse(&args.offset, &now())?);
     let layout = match &args.format {
         Some(format) => Layout::parse(format)?,
         None if on_terminal() => Layout::Human,

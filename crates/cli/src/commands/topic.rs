@@ -1,7 +1,6 @@
 //! `felice topic`: create, list, describe, delete.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
 
 use felice::protocol::error_code::ErrorCode;
 use felice::protocol::messages::{ListOffsetsRequest, list_offsets};
@@ -9,8 +8,9 @@ use felice::{Client, ConfigResource, TopicInfo};
 use serde_json::{Value, json};
 
 use crate::args::{TopicCommand, TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, TopicListArgs};
+use crate::ask::confirmed;
 use crate::connect::{client, failure};
-use crate::failure::{Exit, Failure, local_io};
+use crate::failure::{Exit, Failure, show_and_keep};
 use crate::output::{self, Column, List, column, hidden, on_terminal};
 
 pub(crate) async fn run(command: TopicCommand) -> Result<(), Failure> {
@@ -49,13 +49,6 @@ async fn create(args: TopicCreateArgs) -> Result<(), Failure> {
         }
     }
     failed.map_or(Ok(()), Err)
-}
-
-/// Shows every failure but the last, which the caller ends with: all items are tried, and each is reported once.
-fn show_and_keep(kept: &mut Option<Failure>, failure: Failure) {
-    if let Some(earlier) = kept.replace(failure) {
-        earlier.show();
-    }
 }
 
 async fn list(args: TopicListArgs) -> Result<(), Failure> {
@@ -204,7 +197,7 @@ async fn delete(args: TopicDeleteArgs) -> Result<(), Failure> {
         anstream::eprintln!("Nothing was changed (--dry-run).");
         return Ok(());
     }
-    if !args.yes && !confirmed()? {
+    if !args.yes && !confirmed("Delete, with all records?")? {
         return Err(Failure::new(Exit::SomeFailed, "not-confirmed", "nothing was deleted"));
     }
     let answer = admin.delete_topics(&args.topics).await.map_err(|e| failure(&e))?;
@@ -216,16 +209,4 @@ async fn delete(args: TopicDeleteArgs) -> Result<(), Failure> {
         }
     }
     failed.map_or(Ok(()), Err)
-}
-
-fn confirmed() -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage("a deletion needs a yes, and there is no terminal to ask on").fix("--yes"));
-    }
-    let stdin_failure = |e: std::io::Error| local_io("cannot ask", &e);
-    anstream::eprint!("Delete, with all records? [y/N] ");
-    std::io::stderr().flush().map_err(stdin_failure)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(stdin_failure)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -2,9 +2,10 @@
 //!
 //! - this file: topics, configurations, the cluster
 //! - `list_offsets`: where partitions begin and end
-//! - `groups`: all groups; `group`: one, its offsets and lag; `seek`: moving its offsets
+//! - `groups`: all groups; `group`: one, its offsets and lag; `behind`: its lag in time; `seek`: moving its offsets
 //! - `coordinator`: calls that a group's coordinator answers
 
+mod behind;
 mod coordinator;
 mod group;
 mod groups;

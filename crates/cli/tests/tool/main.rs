@@ -1,5 +1,7 @@
 //! The tool as scripts see it: streams, exit codes, errors that name the cause. Every test has a broker of its own, which is the tool itself.
 
+mod groups;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

@@ -1,8 +1,15 @@
 //! The command line, as clap reads it. What a command does with it stands in `commands/`.
 
+mod group;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::group::{
+    Change, GroupCommand, GroupDeleteArgs, GroupDescribeArgs, GroupLagArgs, GroupListArgs, GroupMembersArgs,
+    GroupRestoreArgs, GroupSeekArgs,
+};
 
 /// Kafka in one box: a broker, and the tools for any broker.
 #[derive(Debug, Parser)]
@@ -19,6 +26,9 @@ pub(crate) enum Command {
     /// Create, list, describe and delete topics
     #[command(subcommand, visible_alias = "topics")]
     Topic(TopicCommand),
+    /// See how far groups are, move and delete them
+    #[command(subcommand, visible_alias = "groups")]
+    Group(GroupCommand),
     /// Write lines as records
     Produce(ProduceArgs),
     /// Read records
