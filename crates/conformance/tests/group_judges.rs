@@ -1,7 +1,8 @@
 //! The judges of groups are judged first: every foreign client's members live through their scenario on Apache Kafka.
 
-use felice_conformance::groups::BROKER_PROPERTIES;
+use felice_conformance::groups::{BROKER_PROPERTIES, tool};
 use felice_conformance::kafka::{Kafka, KafkaOptions};
+use felice_conformance::{Failure, wanted_in_full};
 
 #[path = "support/group.rs"]
 mod group;
@@ -11,13 +12,28 @@ mod support;
 
 use support::{asked_for, unless_skipped};
 
+fn kafka(test: &str) -> Option<Kafka> {
+    let properties = BROKER_PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    unless_skipped(test, Kafka::start(KafkaOptions { properties, ..KafkaOptions::default() }))
+}
+
 #[test]
 fn every_client_s_groups_live_on_apache_kafka() {
     let test = "every_client_s_groups_live_on_apache_kafka";
     let Some(extent) = asked_for(test) else { return };
-    let properties = BROKER_PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let options = KafkaOptions { properties, ..KafkaOptions::default() };
-    let Some(kafka) = unless_skipped(test, Kafka::start(options)) else { return };
+    let Some(kafka) = kafka(test) else { return };
     matrix::judge(test, &kafka.bootstrap(), extent, matrix::foreign());
+    kafka.stop().unwrap();
+}
+
+#[test]
+fn the_group_tool_says_of_apache_kafka_what_was_recorded() {
+    let test = "the_group_tool_says_of_apache_kafka_what_was_recorded";
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let Some(kafka) = kafka(test) else { return };
+    let Some(commands) = unless_skipped(test, tool::judge(&kafka.bootstrap())) else { return };
+    eprintln!("{commands} commands");
     kafka.stop().unwrap();
 }

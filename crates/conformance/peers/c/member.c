@@ -86,7 +86,10 @@ static void owned(const char *event, const rd_kafka_topic_partition_list_t *list
 
 static void commit(void) {
     if (!processed->cnt) return;
-    check("commit", rd_kafka_commit(rk, processed, 0));
+    rd_kafka_resp_err_t error = rd_kafka_commit(rk, processed, 0);
+    /* A cooperative member reads on while its group rebalances: committed in the callback, or with the next records. */
+    if (error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) return;
+    check("commit", error);
     for (int i = 0; i < processed->cnt; i++) check("commit of a partition", processed->elems[i].err);
     char *text = list_text(processed, true);
     emit("committed", "\"offsets\":%s", text);
@@ -106,12 +109,8 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t error, rd_kafka
             check("assign", rd_kafka_assign(handle, list));
     } else if (error == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         bool lost = rd_kafka_assignment_lost(handle);
-        if (lost) {
-            for (int i = 0; i < list->cnt; i++)
-                rd_kafka_topic_partition_list_del(processed, list->elems[i].topic, list->elems[i].partition);
-        } else {
-            commit();
-        }
+        if (!lost) commit();
+        for (int i = 0; i < list->cnt; i++) rd_kafka_topic_partition_list_del(processed, list->elems[i].topic, list->elems[i].partition);
         owned(lost ? "lost" : "revoked", list);
         if (cooperative)
             check_error("incremental unassign", rd_kafka_incremental_unassign(handle, list));

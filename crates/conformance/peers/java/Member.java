@@ -121,8 +121,7 @@ public class Member implements ConsumerRebalanceListener {
         told(partition, first, values);
         processed.put(partition, new OffsetAndMetadata(records.nextOffsets().get(partition).offset()));
       }
-      if (records.isEmpty()) continue;
-      Thread.sleep(processMs);
+      if (!records.isEmpty()) Thread.sleep(processMs);
       commit();
     }
   }
@@ -162,6 +161,7 @@ public class Member implements ConsumerRebalanceListener {
   @Override
   public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
     commit();
+    partitions.forEach(processed::remove);
     owned("revoked", partitions);
   }
 

@@ -79,6 +79,7 @@ class Member:
             if command == "offsets":
                 self.offsets()
             self.take(self.consumer.consume(100, 0.1))
+            self.commit()
 
     def take(self, messages):
         runs = []
@@ -101,16 +102,22 @@ class Member:
             emit("records", partition=partition, offset=offset, values=values)
         if messages:
             time.sleep(int(os.environ.get("PROCESS_MS", "0")) / 1000)
-            self.commit()
 
     def commit(self):
         if not self.processed:
             return
         offsets = [TopicPartition(t, p, o) for (t, p), o in self.processed.items()]
-        committed = self.consumer.commit(offsets=offsets, asynchronous=False)
-        for partition in committed:
-            if partition.error:
-                raise KafkaException(partition.error)
+        try:
+            committed = self.consumer.commit(offsets=offsets, asynchronous=False)
+            for partition in committed:
+                if partition.error:
+                    raise KafkaException(partition.error)
+        except KafkaException as error:
+            # A cooperative member reads on while its group rebalances: committed in the listener, or with the next records.
+            if error.args[0].code() not in (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS):
+                raise
+            print("commit:", error, file=sys.stderr)
+            return
         self.processed.clear()
         emit("committed", offsets={name(p): p.offset for p in committed})
 
@@ -127,6 +134,8 @@ class Member:
 
     def on_revoke(self, _, partitions):
         self.commit()
+        for partition in partitions:
+            self.processed.pop((partition.topic, partition.partition), None)
         if partitions:
             emit("revoked", partitions=sorted(map(name, partitions)))
 

@@ -9,6 +9,7 @@ pub mod event;
 pub mod ledger;
 pub mod member;
 pub mod scenario;
+pub mod tool;
 
 pub use member::Program;
 pub use scenario::{Run, Verdict};
