@@ -28,6 +28,8 @@ pub(crate) struct BatchHeader {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) base_sequence: i32,
+    /// Records that are in it; 0 where compaction left the header alone.
+    pub(crate) count: i32,
 }
 
 fn be<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], &'static str> {
@@ -57,6 +59,7 @@ impl BatchHeader {
             producer_id: i64::from_be_bytes(be(bytes, 43)?),
             producer_epoch: i16::from_be_bytes(be(bytes, 51)?),
             base_sequence: i32::from_be_bytes(be(bytes, 53)?),
+            count: i32::from_be_bytes(be(bytes, 57)?),
         };
         if header.base_offset < 0 || header.last_offset_delta < 0 || header.base_offset.checked_add(1 << 32).is_none() {
             return Err("the offsets cannot be");

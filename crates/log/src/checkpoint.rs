@@ -13,10 +13,13 @@ pub const LOG_START_OFFSET: &str = "log-start-offset-checkpoint";
 /// `replication-offset-checkpoint`: each partition's high watermark.
 pub const REPLICATION_OFFSET: &str = "replication-offset-checkpoint";
 
+/// `cleaner-offset-checkpoint`: up to where each compacted partition is clean.
+pub const CLEANER_OFFSET: &str = "cleaner-offset-checkpoint";
+
 /// Offsets by topic and partition.
 pub type Offsets = BTreeMap<(String, i32), i64>;
 
-/// Reads an offset checkpoint ([`RECOVERY_POINT`], [`LOG_START_OFFSET`], [`REPLICATION_OFFSET`]); empty where the file is not there.
+/// Reads an offset checkpoint ([`RECOVERY_POINT`], [`LOG_START_OFFSET`], [`REPLICATION_OFFSET`], [`CLEANER_OFFSET`]); empty where the file is not there.
 ///
 /// # Errors
 /// What the disk says; [`io::ErrorKind::InvalidData`] where it is no checkpoint.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::bugs::Bugs;
 
 /// The properties of a topic that its logs follow, with Kafka's defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment that would grow beyond is closed first.
     pub segment_bytes: u32,
@@ -23,8 +23,16 @@ pub struct LogConfig {
     pub retention_bytes: Option<u64>,
     /// Whether `cleanup.policy` has `delete`: without, age and size delete nothing.
     pub delete: bool,
-    /// Whether `cleanup.policy` has `compact`: then offsets may be missing.
+    /// Whether `cleanup.policy` has `compact`: then of each key the last record is kept, and offsets may be missing.
     pub compact: bool,
+    /// `min.cleanable.dirty.ratio`: a log is cleaned once more than this part of its bytes is dirty.
+    pub min_cleanable_ratio: f64,
+    /// `min.compaction.lag.ms`: segments with a younger record are not cleaned yet.
+    pub min_compaction_lag: Duration,
+    /// `max.compaction.lag.ms`: a log with an older dirty record is cleaned, whatever its ratio.
+    pub max_compaction_lag: Duration,
+    /// `delete.retention.ms`: so long a tombstone or marker is kept once nothing in front of it needs it.
+    pub delete_retention: Duration,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
     /// `producer.id.expiration.ms` (a property of the broker).
@@ -47,10 +55,21 @@ impl Default for LogConfig {
             retention_bytes: None,
             delete: true,
             compact: false,
+            min_cleanable_ratio: 0.5,
+            min_compaction_lag: Duration::ZERO,
+            max_compaction_lag: Duration::MAX,
+            delete_retention: DAY,
             timestamp_type: TimestampType::CreateTime,
             producer_id_expiration: DAY,
             bugs: Bugs::default(),
         }
+    }
+}
+
+impl LogConfig {
+    /// `segment.ms`, and where the log is compacted `max.compaction.lag.ms`: what is in the segment that is written cannot be cleaned (KIP-354).
+    pub(crate) fn max_segment_age(&self) -> Duration {
+        if self.compact { self.segment_max_age.min(self.max_compaction_lag) } else { self.segment_max_age }
     }
 }
 

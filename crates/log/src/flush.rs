@@ -23,6 +23,11 @@ pub struct Flush {
 }
 
 impl Flush {
+    /// A sync of the cleaner's: files, and the directory. It moves no recovery point.
+    pub(crate) fn of_files(files: Vec<Arc<dyn DiskFile>>, dir: Option<(Arc<dyn Disk>, PathBuf)>) -> Self {
+        Self { up_to: 0, files, segments: Vec::new(), dir, truncations: 0 }
+    }
+
     /// The offset that the log is durable up to, once this ran and [`Log::complete_flush`] took its result.
     pub fn up_to(&self) -> i64 {
         self.up_to

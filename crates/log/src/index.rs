@@ -98,9 +98,15 @@ impl<E: Entry> Index<E> {
         Self { disk, path, entries: OnceLock::new(), written: 0, rewrite: false, synced: true, entry: PhantomData }
     }
 
-    /// An index without entries, whatever its file holds.
-    pub(crate) fn empty(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        Self { rewrite: true, synced: false, entries: OnceLock::from(Vec::new()), ..Self::stored(disk, path) }
+    /// Forgets all entries, whatever its file holds.
+    pub(crate) fn clear(&mut self) {
+        (self.written, self.rewrite, self.synced) = (0, true, false);
+        self.entries = OnceLock::from(Vec::new());
+    }
+
+    /// Its file was renamed.
+    pub(crate) fn set_path(&mut self, path: PathBuf) {
+        self.path = path;
     }
 
     /// Whether the file is there and its size and last entry can be those of an index.

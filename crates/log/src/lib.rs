@@ -19,6 +19,8 @@
 //! log.truncate_to(offset, now)  log.truncate_fully_and_start_at(offset, now)
 //! log.assign_epoch_start_offset(epoch, offset)  end_offset_for_epoch(epoch)  latest_epoch()  epoch_entries()
 //! log.producer_state() -> entries      log.producer(id)      log.remove_expired_producers(now)
+//! log.to_clean(now, high_watermark) -> Option<LogToClean>;  cleaner.start(now, &log, &to_clean);  cleaner.step(now, &mut log, high_watermark)
+//!     CleanerStep::{More, Sync(flush), Done(stats), Abandoned};  after flush.run() anywhere: cleaner.handle_synced(&mut log, result)
 //! log.set_config(config)  log.close(now)  (flush, producer snapshot: the clean stop)   log.offline() -> Option<&str>
 //! ```
 //!
@@ -53,6 +55,8 @@
 //! - [`data_dir`]: `meta.properties`, `.kafka_cleanshutdown`, `partition.metadata`, names of partition directories
 //! - [`Disk`], [`DiskFile`]: what is asked of a disk; [`MemDisk`] is one in memory, which can crash
 //!
+//! - [`Cleaner`]: compaction, step by step
+//!
 //! Inside: `segment` and `index` (files of a segment), `producer_state` and `producer_snapshot`, `leader_epochs`; `log` appends and reads,
 //! `recovery` opens, `flush`, `retention`, `truncation` and `timestamps` do what they say.
 
@@ -61,6 +65,7 @@
 mod batch;
 mod bugs;
 pub mod checkpoint;
+mod cleaner;
 mod config;
 pub mod data_dir;
 mod disk;
@@ -80,6 +85,7 @@ mod truncation;
 
 #[doc(hidden)]
 pub use bugs::{Bug, Bugs};
+pub use cleaner::{Cleaner, CleanerConfig, CleanerStats, CleanerStep, LogToClean};
 pub use config::{LogConfig, TimestampType};
 pub use disk::{Disk, DiskFile, OpenMode};
 pub use error::{AppendError, LogError};

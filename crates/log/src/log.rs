@@ -30,6 +30,8 @@ pub struct Log {
     pub(crate) log_start_offset: i64,
     pub(crate) log_end_offset: i64,
     pub(crate) recovery_point: i64,
+    /// What is in front of it was cleaned.
+    pub(crate) cleaner_checkpoint: i64,
     pub(crate) producers: ProducerState,
     pub(crate) epochs: LeaderEpochs,
     pub(crate) offline: Option<String>,

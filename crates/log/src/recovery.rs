@@ -17,7 +17,7 @@ use crate::leader_epochs::LeaderEpochs;
 use crate::log::Log;
 use crate::producer_snapshot;
 use crate::producer_state::ProducerState;
-use crate::segment::{Scan, Segment, file_name, parse_file_name};
+use crate::segment::{INDEXES, Scan, Segment, file_name, parse_file_name};
 
 /// What a broker's checkpoints say of a log that is to be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,7 @@ impl Log {
             log_start_offset: 0,
             log_end_offset: 0,
             recovery_point: 0,
+            cleaner_checkpoint: 0,
             producers: ProducerState::default(),
             epochs,
             offline: None,
@@ -98,7 +99,7 @@ impl Log {
             .filter(|(_, suffix)| *suffix == "log")
             .map(|(base_offset, _)| base_offset)
             .collect();
-        self.finish_swaps(&swaps, &mut bases, now)?;
+        self.finish_swaps(&names, &swaps, &mut bases, now)?;
         for name in &names {
             if let Some((base_offset, "index" | "timeindex" | "txnindex")) = parse_file_name(name)
                 && !bases.contains(&base_offset)
@@ -116,34 +117,47 @@ impl Log {
         Ok(())
     }
 
-    /// A `.swap` is a cleaned segment, whole and synced, about to replace those whose offsets it spans.
-    fn finish_swaps(&mut self, swaps: &[&str], bases: &mut BTreeSet<i64>, now: Now) -> Result<(), LogError> {
+    /// A `.swap` is a cleaned segment, whole and synced, about to replace those whose offsets it spans: what [`replace_segments`] was doing when
+    /// the machine stopped is done now.
+    ///
+    /// [`replace_segments`]: Self::replace_segments
+    fn finish_swaps(
+        &mut self,
+        names: &[String],
+        swaps: &[&str],
+        bases: &mut BTreeSet<i64>,
+        now: Now,
+    ) -> Result<(), LogError> {
         for name in swaps {
             let Some((base_offset, "log")) = parse_file_name(name) else { continue };
-            let swap = self.dir.join(format!("{name}.swap"));
-            let path = self.dir.join(name);
-            self.disk.rename(&swap, &path).map_err(LogError::io("rename", &swap))?;
-            for suffix in ["index", "timeindex", "txnindex"] {
-                let path = self.dir.join(file_name(base_offset, suffix));
-                if self.disk.exists(&path) {
-                    self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
-                }
-            }
-            let mut segment = Segment::open(&self.disk, &self.dir, base_offset, now.wall_millis)?;
-            let (interval, disk) = (self.config.index_interval_bytes, Arc::clone(&self.disk));
-            let (next_offset, _) = segment.recover(&disk, &self.dir, interval, |_| {})?;
-            segment.write_indexes()?;
+            let mut segment = Segment::open_as(&self.disk, &self.dir, base_offset, ".swap", now.wall_millis)?;
+            let (next_offset, _) = segment.recover(self.config.index_interval_bytes, |_| {})?;
+            // The log keeps this name until all that it replaces is gone: a crash in between begins here again.
             let replaced: Vec<i64> = bases.range(base_offset + 1..next_offset.max(base_offset + 1)).copied().collect();
             for old in replaced {
                 bases.remove(&old);
                 self.remove_segment(old)?;
             }
+            for suffix in INDEXES {
+                self.remove_if_there(&file_name(base_offset, suffix))?;
+            }
+            self.rename(&format!("{name}.swap"), name)?;
+            segment.handle_renamed(&self.dir);
+            segment.write_indexes()?;
             bases.insert(base_offset);
             self.dir_dirty = true;
         }
         for name in swaps.iter().filter(|name| !name.ends_with(".log")) {
-            let path = self.dir.join(format!("{name}.swap"));
-            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            // An index's name changes after its log's: without its own one the log waits for this.
+            let is_awaited = parse_file_name(name).is_some_and(|(base_offset, suffix)| {
+                let had_cleaned = names.contains(&file_name(base_offset, "log.cleaned"));
+                INDEXES.contains(&suffix) && bases.contains(&base_offset) && !had_cleaned
+            });
+            if is_awaited && !self.disk.exists(&self.dir.join(name)) {
+                self.rename(&format!("{name}.swap"), name)?;
+            } else {
+                self.remove_if_there(&format!("{name}.swap"))?;
+            }
         }
         Ok(())
     }
@@ -199,7 +213,7 @@ impl Log {
         recovered_from: &mut Option<i64>,
     ) -> Result<(i64, bool), LogError> {
         let is_durable = is_durable || self.config.bugs.has(Bug::TornTailBelieved);
-        let (disk, dir, interval) = (Arc::clone(&self.disk), self.dir.clone(), self.config.index_interval_bytes);
+        let interval = self.config.index_interval_bytes;
         let next_is_empty = next_base.is_some_and(|next| self.segments.get(&next).is_some_and(|next| next.size == 0));
         let segment = self.segments.get_mut(&base_offset).ok_or(LogError::Bug("a segment that is not there"))?;
         if is_durable && segment.offset_index.is_sane() && segment.time_index.is_sane() {
@@ -215,7 +229,7 @@ impl Log {
             }
         }
         let epochs = &mut self.epochs;
-        let (end, cause) = segment.recover(&disk, &dir, interval, |header| {
+        let (end, cause) = segment.recover(interval, |header| {
             epochs.note(header.leader_epoch, header.base_offset);
         })?;
         recovered_from.get_or_insert(base_offset);
@@ -292,6 +306,21 @@ impl Log {
             if rewrite_from.is_some_and(|from| base_offset >= from) {
                 self.append_aborted_to(base_offset, &aborted)?;
             }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), LogError> {
+        let path = self.dir.join(from);
+        self.dir_dirty = true;
+        self.disk.rename(&path, &self.dir.join(to)).map_err(LogError::io("rename", &path))
+    }
+
+    pub(crate) fn remove_if_there(&mut self, name: &str) -> Result<(), LogError> {
+        let path = self.dir.join(name);
+        if self.disk.exists(&path) {
+            self.dir_dirty = true;
+            self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ impl Log {
             .map_or(0, |limit| self.size().saturating_sub(limit));
         let retention = self.config.retention.filter(|_| self.config.delete).map(millis);
         let mut doomed = Vec::new();
+        // Compaction took every record out of these: they have no time of their own, and go with what follows.
+        let mut hollow = Vec::new();
         for (index, base_offset) in bases.iter().enumerate() {
             let next = bases.get(index + 1).copied();
             let end = next.unwrap_or(self.log_end_offset);
@@ -31,11 +33,16 @@ impl Log {
             let too_many = segment.size > 0 && excess >= segment.size;
             let passed = next.is_some_and(|next| next <= self.log_start_offset);
             if !(too_old || too_many || passed) {
+                if self.config.compact && segment.max_timestamp.is_none() && next.is_some() {
+                    hollow.push((*base_offset, end));
+                    continue;
+                }
                 break;
             }
             if too_many {
                 excess -= segment.size;
             }
+            doomed.append(&mut hollow);
             doomed.push((*base_offset, end));
         }
         if doomed.len() == bases.len() {

@@ -39,6 +39,13 @@ pub(crate) struct Segment {
     bytes_since_index_entry: u64,
 }
 
+/// The kinds of a segment's indexes, as their files' names end.
+pub(crate) const INDEXES: [&str; 3] = ["index", "timeindex", "txnindex"];
+
+fn index_path(dir: &Path, base_offset: i64, kind: &str, suffix: &str) -> PathBuf {
+    dir.join(file_name(base_offset, &format!("{kind}{suffix}")))
+}
+
 pub(crate) fn file_name(base_offset: i64, suffix: &str) -> String {
     format!("{base_offset:020}.{suffix}")
 }
@@ -53,27 +60,59 @@ pub(crate) fn parse_file_name(name: &str) -> Option<(i64, &str)> {
 impl Segment {
     /// Makes a segment; files of that name are emptied.
     pub(crate) fn create(disk: &Arc<dyn Disk>, dir: &Path, base_offset: i64, now: i64) -> Result<Self, LogError> {
-        let path = dir.join(file_name(base_offset, "log"));
+        let mut segment = Self::create_as(disk, dir, base_offset, "", now)?;
+        segment.write_indexes()?;
+        Ok(segment)
+    }
+
+    /// Makes a segment whose files' names end in `suffix`; its indexes are not written yet.
+    pub(crate) fn create_as(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        base_offset: i64,
+        suffix: &str,
+        now: i64,
+    ) -> Result<Self, LogError> {
+        let path = dir.join(file_name(base_offset, &format!("log{suffix}")));
         let file = disk.open(&path, OpenMode::Create).map_err(LogError::io("create", &path))?;
         file.truncate(0).map_err(LogError::io("truncate", &path))?;
-        let mut segment = Self::with(disk, dir, base_offset, path, file, 0, now);
-        segment.empty_indexes(disk, dir);
-        segment.write_indexes()?;
+        let mut segment = Self::with(disk, dir, base_offset, suffix, path, file, 0, now);
+        segment.empty_indexes();
         Ok(segment)
     }
 
     /// Opens a segment as it lies there; what its indexes say is not believed before [`Self::check`].
     pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path, base_offset: i64, now: i64) -> Result<Self, LogError> {
-        let path = dir.join(file_name(base_offset, "log"));
-        let file = disk.open(&path, OpenMode::Write).map_err(LogError::io("open", &path))?;
-        let size = file.len().map_err(LogError::io("open", &path))?;
-        Ok(Self::with(disk, dir, base_offset, path, file, size, now))
+        Self::open_as(disk, dir, base_offset, "", now)
     }
 
+    /// Opens a segment whose files' names end in `suffix`.
+    pub(crate) fn open_as(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        base_offset: i64,
+        suffix: &str,
+        now: i64,
+    ) -> Result<Self, LogError> {
+        let path = dir.join(file_name(base_offset, &format!("log{suffix}")));
+        let file = disk.open(&path, OpenMode::Write).map_err(LogError::io("open", &path))?;
+        let size = file.len().map_err(LogError::io("open", &path))?;
+        Ok(Self::with(disk, dir, base_offset, suffix, path, file, size, now))
+    }
+
+    /// Its files were renamed to their final names.
+    pub(crate) fn handle_renamed(&mut self, dir: &Path) {
+        self.path = dir.join(file_name(self.base_offset, "log"));
+        self.offset_index.set_path(dir.join(file_name(self.base_offset, "index")));
+        self.time_index.set_path(dir.join(file_name(self.base_offset, "timeindex")));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of a segment that are not the same for all")]
     fn with(
         disk: &Arc<dyn Disk>,
         dir: &Path,
         base_offset: i64,
+        suffix: &str,
         path: PathBuf,
         file: Arc<dyn DiskFile>,
         size: u64,
@@ -85,8 +124,8 @@ impl Segment {
             file,
             size,
             synced: 0,
-            offset_index: Index::stored(Arc::clone(disk), dir.join(file_name(base_offset, "index"))),
-            time_index: Index::stored(Arc::clone(disk), dir.join(file_name(base_offset, "timeindex"))),
+            offset_index: Index::stored(Arc::clone(disk), index_path(dir, base_offset, "index", suffix)),
+            time_index: Index::stored(Arc::clone(disk), index_path(dir, base_offset, "timeindex", suffix)),
             max_timestamp: None,
             first_timestamp: None,
             created: now,
@@ -94,11 +133,16 @@ impl Segment {
         }
     }
 
-    pub(crate) fn empty_indexes(&mut self, disk: &Arc<dyn Disk>, dir: &Path) {
-        self.offset_index = Index::empty(Arc::clone(disk), dir.join(file_name(self.base_offset, "index")));
-        self.time_index = Index::empty(Arc::clone(disk), dir.join(file_name(self.base_offset, "timeindex")));
+    pub(crate) fn empty_indexes(&mut self) {
+        self.offset_index.clear();
+        self.time_index.clear();
         self.max_timestamp = None;
         self.bytes_since_index_entry = 0;
+    }
+
+    /// When `segment.ms` and `max.compaction.lag.ms` began to count: the largest timestamp of the first batch.
+    pub(crate) fn first_timestamp(&self) -> Option<i64> {
+        self.first_timestamp.filter(|timestamp| *timestamp >= 0)
     }
 
     /// Whether a batch of `size` bytes up to `last_offset` belongs into a new segment.
@@ -117,7 +161,7 @@ impl Segment {
             Some(first) if first >= 0 => max_timestamp.saturating_sub(first),
             _ => now.saturating_sub(self.created),
         };
-        let limit = millis(config.segment_max_age).saturating_sub(millis(config.segment_jitter));
+        let limit = millis(config.max_segment_age()).saturating_sub(millis(config.segment_jitter));
         let index_limit = config.segment_index_bytes as usize;
         self.size + size as u64 > u64::from(config.segment_bytes)
             || age > limit
@@ -142,7 +186,8 @@ impl Segment {
 
     /// Moves the tail behind a batch, and indexes it where it is time.
     pub(crate) fn take_in(&mut self, header: &BatchHeader, interval: u32) {
-        if self.max_timestamp.is_none_or(|max| max.timestamp < header.max_timestamp) {
+        // No record of an emptied batch is there to be found by its time.
+        if header.count != 0 && self.max_timestamp.is_none_or(|max| max.timestamp < header.max_timestamp) {
             self.max_timestamp = Some(MaxTimestamp { timestamp: header.max_timestamp, offset: header.last_offset() });
         }
         self.first_timestamp.get_or_insert(header.max_timestamp);
@@ -247,7 +292,7 @@ impl Segment {
                 return Err(self.corrupt(scan.position, "the offsets go back"));
             }
             next_offset = header.next_offset();
-            if max.is_none_or(|max| max.timestamp < header.max_timestamp) {
+            if header.count != 0 && max.is_none_or(|max| max.timestamp < header.max_timestamp) {
                 max = Some(MaxTimestamp { timestamp: header.max_timestamp, offset: header.last_offset() });
             }
         }
@@ -273,12 +318,10 @@ impl Segment {
     /// `see` is shown every good batch. Gives the next offset, and what was bad.
     pub(crate) fn recover(
         &mut self,
-        disk: &Arc<dyn Disk>,
-        dir: &Path,
         interval: u32,
         mut see: impl FnMut(&BatchHeader),
     ) -> Result<(i64, Option<String>), LogError> {
-        self.empty_indexes(disk, dir);
+        self.empty_indexes();
         self.first_timestamp = None;
         let full = self.size;
         let mut next_offset = self.base_offset;
@@ -446,6 +489,16 @@ impl<'a> Scan<'a> {
     pub(crate) fn new(segment: &'a Segment, position: u64, all: bool) -> Self {
         let ahead = if all { SCAN_BYTES } else { 8 << 10 };
         Self { segment, position, window: Bytes::new(), window_at: 0, ahead }
+    }
+
+    /// A scan that reads so many bytes at once.
+    pub(crate) fn by(segment: &'a Segment, position: u64, ahead: usize) -> Self {
+        Self { ahead, ..Self::new(segment, position, false) }
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
     }
 
     fn bytes(&mut self, len: usize) -> Result<Bytes, LogError> {

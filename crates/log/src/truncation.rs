@@ -33,6 +33,7 @@ impl Log {
         active.load_first_timestamp();
         self.log_end_offset = offset;
         self.recovery_point = self.recovery_point.min(offset);
+        self.cleaner_checkpoint = self.cleaner_checkpoint.min(offset);
         self.log_start_offset = self.log_start_offset.min(offset);
         if self.epochs.truncate_from_end(offset) {
             self.store_epochs()?;
@@ -61,6 +62,7 @@ impl Log {
         let segment = Segment::create(&self.disk, &self.dir, offset, now.wall_millis)?;
         self.segments.insert(offset, segment);
         (self.log_start_offset, self.log_end_offset, self.recovery_point) = (offset, offset, offset);
+        self.cleaner_checkpoint = 0;
         self.epochs.clear();
         self.store_epochs()?;
         self.producers.clear();

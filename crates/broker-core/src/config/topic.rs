@@ -112,6 +112,10 @@ impl TopicConfig {
             retention_bytes: u64::try_from(number("retention.bytes", -1)).ok(),
             delete: policy.split(',').any(|part| part.trim() == "delete"),
             compact: policy.split(',').any(|part| part.trim() == "compact"),
+            min_cleanable_ratio: text("min.cleanable.dirty.ratio").and_then(|value| value.parse().ok()).unwrap_or(0.5),
+            min_compaction_lag: days("min.compaction.lag.ms", 0),
+            max_compaction_lag: days("max.compaction.lag.ms", i64::MAX),
+            delete_retention: days("delete.retention.ms", 86_400_000),
             timestamp_type: match text("message.timestamp.type").as_deref() {
                 Some("LogAppendTime") => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,

@@ -39,6 +39,23 @@ pub fn batch(time: i64, count: usize, compression: Compression, producer: Produc
     BytesMut::from(&closed.seal(producer, transactional)[..])
 }
 
+/// A batch of keyed records, a millisecond apart from `START + time` on.
+pub fn keyed(
+    time: i64,
+    records: &[(&str, Option<&str>)],
+    compression: Compression,
+    producer: Producer,
+    transactional: bool,
+) -> BytesMut {
+    let mut builder = RecordBatchBuilder::new(BytesMut::new());
+    for (timestamp, (key, value)) in (START + time..).zip(records) {
+        let headers = [Header::new("header", b"h")];
+        builder.append(timestamp, Some(key.as_bytes()), value.map(str::as_bytes), &headers);
+    }
+    let mut closed = builder.close(&mut Compressor::new(), compression, None);
+    BytesMut::from(&closed.seal(producer, transactional)[..])
+}
+
 pub fn plain(time: i64, count: usize) -> BytesMut {
     batch(time, count, Compression::None, Producer::NONE, false)
 }
