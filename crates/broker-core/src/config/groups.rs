@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::BrokerConfig;
+use crate::groups::ConsumerGroupConfig;
 
 /// What the group coordinator follows.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct GroupConfig {
     pub(crate) offsets_retention_check_interval: Duration,
     /// `offsets.commit.timeout.ms`.
     pub(crate) commit_timeout: Duration,
+    /// `group.consumer.*`.
+    pub(crate) consumer: ConsumerGroupConfig,
 }
 
 impl GroupConfig {
@@ -35,6 +38,7 @@ impl GroupConfig {
             offsets_retention_ms: broker.number_or("offsets.retention.minutes", 10_080).saturating_mul(60_000),
             offsets_retention_check_interval: broker.duration("offsets.retention.check.interval.ms", 600_000),
             commit_timeout: broker.duration("offsets.commit.timeout.ms", 5_000),
+            consumer: ConsumerGroupConfig::new(broker),
         }
     }
 }

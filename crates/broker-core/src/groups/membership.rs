@@ -7,11 +7,18 @@ use felice_protocol::messages::{
 use felice_protocol::primitives::ByteStr;
 use felice_protocol::time::Now;
 
+use super::consumer::requests;
 use super::step::Step;
-use super::{Caller, ClassicGroup, Entry, Group, GroupAnswer, GroupCoordinator, MAX_STRING, kept};
+use super::{Caller, ClassicGroup, Entry, Group, GroupAnswer, GroupCoordinator, MAX_STRING, TopicsView, kept};
 
 impl GroupCoordinator {
-    pub(crate) fn handle_join_group(&mut self, now: Now, caller: &Caller, request: &JoinGroupRequest) {
+    pub(crate) fn handle_join_group(
+        &mut self,
+        now: Now,
+        topics: TopicsView<'_>,
+        caller: &Caller,
+        request: &JoinGroupRequest,
+    ) {
         let waiter = caller.waiter;
         if let Err(code) = self.check_join(request) {
             self.answer(&request.group_id, waiter, GroupAnswer::join_failed(&request.member_id, code));
@@ -27,17 +34,13 @@ impl GroupCoordinator {
         let new_id = self.new_member_id(request.group_instance_id.as_ref().unwrap_or(&caller.client_id));
         let entry = self.groups.entry(id.clone()).or_insert_with(|| Entry::classic(ClassicGroup::new(id.clone(), now)));
         let mut step = Step::new(now, &self.config);
-        match &mut entry.group {
-            Group::Classic(group) => {
-                if is_new {
-                    step.record(group.record());
-                }
-                group.join(&mut step, caller, request, new_id);
+        if requests::join(&mut step, topics, &mut entry.group, caller, request, &new_id) {
+            // A classic member of a consumer group, which answers it itself.
+        } else if let Group::Classic(group) = &mut entry.group {
+            if is_new {
+                step.record(group.record());
             }
-            Group::Consumer(_) => {
-                let code = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
-                step.answer(waiter, GroupAnswer::join_failed(&request.member_id, code));
-            }
+            group.join(&mut step, caller, request, new_id);
         }
         let (records, answers) = (step.records, step.answers);
         self.settle(&id, records, answers);
@@ -69,7 +72,13 @@ impl GroupCoordinator {
         format!("{name}-{}", parts.join("-"))
     }
 
-    pub(crate) fn handle_sync_group(&mut self, now: Now, caller: &Caller, request: SyncGroupRequest) {
+    pub(crate) fn handle_sync_group(
+        &mut self,
+        now: Now,
+        topics: TopicsView<'_>,
+        caller: &Caller,
+        request: SyncGroupRequest,
+    ) {
         let waiter = caller.waiter;
         let id = kept(&request.group_id);
         let nameless = caller.version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none());
@@ -79,9 +88,7 @@ impl GroupCoordinator {
             (Err(code), _) => step.answer(waiter, GroupAnswer::sync_failed(code)),
             (Ok(()), None) => step.answer(waiter, GroupAnswer::sync_failed(ErrorCode::UNKNOWN_MEMBER_ID)),
             (Ok(()), Some(Group::Classic(group))) => group.sync(&mut step, waiter, request),
-            (Ok(()), Some(Group::Consumer(_))) => {
-                step.answer(waiter, GroupAnswer::sync_failed(ErrorCode::UNKNOWN_MEMBER_ID));
-            }
+            (Ok(()), Some(Group::Consumer(group))) => requests::sync(&mut step, topics, group, caller, &request),
         }
         let (records, answers) = (step.records, step.answers);
         self.settle(&id, records, answers);
@@ -95,14 +102,20 @@ impl GroupCoordinator {
             (Err(code), _) => code,
             (Ok(()), None) => ErrorCode::UNKNOWN_MEMBER_ID,
             (Ok(()), Some(Group::Classic(group))) => group.heartbeat(&mut step, request),
-            (Ok(()), Some(Group::Consumer(_))) => ErrorCode::UNKNOWN_MEMBER_ID,
+            (Ok(()), Some(Group::Consumer(group))) => requests::classic_heartbeat(&step, group, request),
         };
         step.answer(caller.waiter, GroupAnswer::heartbeat(code));
         let (records, answers) = (step.records, step.answers);
         self.settle(&id, records, answers);
     }
 
-    pub(crate) fn handle_leave_group(&mut self, now: Now, caller: &Caller, request: LeaveGroupRequest) {
+    pub(crate) fn handle_leave_group(
+        &mut self,
+        now: Now,
+        topics: TopicsView<'_>,
+        caller: &Caller,
+        request: LeaveGroupRequest,
+    ) {
         let id = kept(&request.group_id);
         let checked = self.check_member(&id);
         let members = if caller.version < 3 {
@@ -115,7 +128,7 @@ impl GroupCoordinator {
             (Err(code), _) => Err(code),
             (Ok(()), None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
             (Ok(()), Some(Group::Classic(group))) => Ok(group.leave(&mut step, members)),
-            (Ok(()), Some(Group::Consumer(_))) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            (Ok(()), Some(group @ Group::Consumer(_))) => Ok(requests::leave(&mut step, topics, group, &members)),
         };
         let answer = match left {
             Ok(members) => LeaveGroupResponse { members, ..Default::default() },

@@ -8,10 +8,14 @@
 //! - `offsets`, `commit`: what groups commit · `admin`: describe, list, delete · `records`: keys and values of the log · `load`: the log read again
 //! - `step`, `answer`: what one step leaves to be done · `topics_view`: what it may know of topics
 
+mod admin;
 pub(crate) mod answer;
 mod classic;
+mod commit;
 mod consumer;
+mod load;
 mod membership;
+mod migration;
 mod offsets;
 mod records;
 mod step;
@@ -25,7 +29,7 @@ use felice_protocol::time::{Instant, Now};
 
 pub(crate) use answer::GroupAnswer;
 pub(crate) use classic::ClassicGroup;
-pub(crate) use consumer::ConsumerGroup;
+pub(crate) use consumer::{ConsumerGroup, ConsumerGroupConfig};
 pub(crate) use records::GroupRecord;
 pub(crate) use topics_view::TopicsView;
 
@@ -38,6 +42,8 @@ use step::Step;
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// The longest string that a record's key can hold.
 const MAX_STRING: usize = 32_767;
+/// What goes into one batch, so that `__consumer_offsets` takes it.
+pub(crate) const MAX_BATCH_BYTES: usize = 1_000_000;
 
 /// A request that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,12 +87,17 @@ impl Entry {
     fn classic(group: ClassicGroup) -> Self {
         Self { group: Group::Classic(group), offsets: CommittedOffsets::default(), timer: None }
     }
+
+    fn consumer(group: ConsumerGroup) -> Self {
+        Self { group: Group::Consumer(group), offsets: CommittedOffsets::default(), timer: None }
+    }
 }
 
 /// All groups of this broker.
 #[derive(Debug)]
 pub(crate) struct GroupCoordinator {
     config: GroupConfig,
+    consumer_config: ConsumerGroupConfig,
     random: Random,
     /// How many partitions `__consumer_offsets` has; none while it does not exist.
     partitions: i32,
@@ -99,10 +110,11 @@ pub(crate) struct GroupCoordinator {
 }
 
 impl GroupCoordinator {
-    pub(crate) fn new(config: GroupConfig, seed: u64, now: Now) -> Self {
+    pub(crate) fn new(config: GroupConfig, consumer_config: ConsumerGroupConfig, seed: u64, now: Now) -> Self {
         Self {
             next_expiry: now.instant() + config.offsets_retention_check_interval,
             config,
+            consumer_config,
             random: Random::new(seed),
             partitions: 0,
             offline: BTreeSet::new(),
@@ -143,12 +155,11 @@ impl GroupCoordinator {
             let mut step = Step::new(now, &self.config);
             match &mut entry.group {
                 Group::Classic(group) => group.handle_timeout(&mut step),
-                Group::Consumer(_) => {}
+                group @ Group::Consumer(_) => consumer::requests::timeout(&mut step, topics, group),
             }
             let (records, answers) = (step.records, step.answers);
             self.settle(&id, records, answers);
         }
-        let _ = topics;
     }
 
     /// The partition of `__consumer_offsets` that a group's records go to.
@@ -183,7 +194,7 @@ impl GroupCoordinator {
         let Some(entry) = self.groups.get_mut(id) else { return };
         let next = match &entry.group {
             Group::Classic(group) => group.poll_timeout(),
-            Group::Consumer(_) => None,
+            Group::Consumer(group) => group.poll_timeout(),
         };
         if next != entry.timer {
             if let Some(before) = entry.timer {

@@ -3,7 +3,9 @@
 //!
 //! - this file: the state, what it refuses, its record
 //! - `join`: JoinGroup · `sync`: SyncGroup, Heartbeat, LeaveGroup · `rebalance`: the phases, and what happens when time is up
+//! - `convert`: from and to groups of the consumer protocol
 
+mod convert;
 mod join;
 mod member;
 mod rebalance;
@@ -101,10 +103,15 @@ impl ClassicGroup {
         }
     }
 
+    /// A group of which only the offsets are known.
+    pub(crate) fn unknown(id: ByteStr) -> Self {
+        Self { state_timestamp: None, ..Self::new(id, Now::default()) }
+    }
+
     /// As the log knows it.
     pub(crate) fn replay(id: ByteStr, value: GroupMetadataValue) -> Self {
         let protocol = value.protocol.clone().unwrap_or_default();
-        let mut group = Self::new(id, Now::default());
+        let mut group = Self::unknown(id);
         group.state = if value.members.is_empty() { ClassicGroupState::Empty } else { ClassicGroupState::Stable };
         group.previous = ClassicGroupState::Empty;
         group.state_timestamp = Some(value.current_state_timestamp).filter(|at| *at != -1);

@@ -17,7 +17,7 @@ use felice_protocol::messages::data::{
     ConsumerGroupTargetAssignmentMemberValue as TargetMemberValue,
     ConsumerGroupTargetAssignmentMetadataKey as TargetKey, ConsumerGroupTargetAssignmentMetadataValue as TargetValue,
 };
-use felice_protocol::primitives::{ByteStr, DecodeError, DecodeErrorKind, Decoder};
+use felice_protocol::primitives::{ByteStr, DecodeError, Decoder};
 
 use super::assignment::{Held, Partitions};
 use super::member::{ClassicMetadata, Current, MemberMetadata, MemberState};
@@ -91,14 +91,16 @@ impl Change {
 
     /// The group and the change of a record of this type; key and value stand behind their prefixes.
     ///
+    /// `None` for a type that a consumer group does not have.
+    ///
     /// # Errors
     /// Where the bytes are not such a record.
     pub(crate) fn decode(
         record_type: i16,
         key: &mut Decoder,
         value: Option<(i16, Decoder)>,
-    ) -> Result<(ByteStr, Self), DecodeError> {
-        Ok(match record_type {
+    ) -> Result<Option<(ByteStr, Self)>, DecodeError> {
+        Ok(Some(match record_type {
             MetadataKey::API_KEY => {
                 let value = decode_value::<MetadataValue>(value)?;
                 (
@@ -146,8 +148,8 @@ impl Change {
                 });
                 (key.group_id, Self::Regex(key.regular_expression, resolved))
             }
-            other => return Err(key.error(DecodeErrorKind::UnknownVersion(other))),
-        })
+            _ => return Ok(None),
+        }))
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `classic` | JoinGroup, SyncGroup, Heartbeat and LeaveGroup of classic members in such a group |
 //! | `commit` | whether a member may commit or fetch offsets |
 //! | `describe` | ConsumerGroupDescribe |
+//! | `requests` | the way from the coordinator to a group, and from one kind of group to the other |
 //! | `regex` | subscriptions by regular expression |
 //!
 //! Java: `org.apache.kafka.coordinator.group.modern.consumer.ConsumerGroup` and half of `GroupMetadataManager`.
@@ -32,6 +33,7 @@ mod heartbeat;
 pub(crate) mod member;
 mod reconcile;
 mod regex;
+pub(crate) mod requests;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -43,10 +45,10 @@ use felice_protocol::error_code::ErrorCode;
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::{Instant, Now};
 
-pub(crate) use classic::{ClassicJoin, decode_assignment, decode_subscription, encode_assignment};
-pub(crate) use config::{ConsumerGroupConfig, MigrationPolicy};
+pub(crate) use classic::{decode_assignment, decode_subscription, encode_assignment};
+pub(crate) use config::ConsumerGroupConfig;
 pub(crate) use fence::Fenced;
-pub(crate) use heartbeat::{Heartbeat, check as check_heartbeat};
+pub(crate) use heartbeat::check as check_heartbeat;
 
 use self::assignment::Partitions;
 use self::change::Change;
@@ -124,7 +126,7 @@ pub(crate) struct Records(pub(crate) Vec<GroupRecord>);
 
 impl Records {
     /// Writes the change down and makes it.
-    fn make(&mut self, group: &mut ConsumerGroup, change: Change) {
+    pub(crate) fn make(&mut self, group: &mut ConsumerGroup, change: Change) {
         self.write(&group.id, &change);
         group.apply(change);
     }
@@ -151,6 +153,23 @@ impl ConsumerGroup {
 
     pub(crate) fn member_count(&self) -> usize {
         self.members.len()
+    }
+
+    pub(crate) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    /// Whether the group epoch is ahead of the target.
+    pub(crate) fn is_assignment_due(&self) -> bool {
+        self.epoch > self.assignment_epoch
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&ByteStr, &Member)> {
+        self.members.iter()
+    }
+
+    pub(crate) fn target(&self, member: &ByteStr) -> Option<&Partitions> {
+        self.targets.get(member)
     }
 
     /// How the group stands.
