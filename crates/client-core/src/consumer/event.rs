@@ -86,6 +86,15 @@ pub enum ConsumerEvent {
         /// Whether it has left.
         left: bool,
     },
+    /// Joining, syncing or leaving takes longer than it should; the member keeps trying.
+    Delayed {
+        /// What it is doing.
+        doing: String,
+        /// For how long.
+        age: Duration,
+        /// The last error, where there was one.
+        error: Option<Error>,
+    },
     /// A commit failed; what it was for stays uncommitted until the next one.
     CommitFailed {
         /// Which partitions.

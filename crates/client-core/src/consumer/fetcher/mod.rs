@@ -78,6 +78,8 @@ pub enum FetchEvent {
         until: Option<i64>,
         /// Why it was looked for.
         cause: PositionCause,
+        /// Which life of the partition this belongs to.
+        generation: u32,
     },
     /// All that was wanted of the partition has been handed out.
     Ended {

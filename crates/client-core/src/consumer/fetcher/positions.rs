@@ -169,7 +169,13 @@ impl Fetcher {
             }
             if let Some(offset) = p.resolved() {
                 let cause = std::mem::take(&mut p.cause);
-                self.events.push_back(FetchEvent::Positioned { partition: id, offset, until: p.until, cause });
+                self.events.push_back(FetchEvent::Positioned {
+                    partition: id,
+                    offset,
+                    until: p.until,
+                    cause,
+                    generation,
+                });
                 self.check_over(id);
             }
         }

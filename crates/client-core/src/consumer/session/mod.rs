@@ -426,6 +426,11 @@ impl Session {
         self.steps.pop_front()
     }
 
+    /// Whether the next [`Self::handle_timeout`] looks for partitions without progress, and so at [`Progress::standing`].
+    pub fn is_watch_due(&self, now: Now) -> bool {
+        self.watch_at.is_some_and(|at| at <= now.instant())
+    }
+
     /// Whether there is something to do.
     pub fn has_steps(&self) -> bool {
         !self.steps.is_empty()
