@@ -16,6 +16,7 @@ use felice_protocol::time::{Instant, Now};
 use crate::api::fetch::DelayedFetch;
 use crate::api::produce::DelayedProduce;
 use crate::api::{self, Refusal, Reply, RequestContext};
+use crate::cleaner::LogCleaner;
 use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
 use crate::connection::{Connection, ConnectionId};
 use crate::controller::{ConfigChanges, Controller, NewTopic, TopicError};
@@ -26,7 +27,7 @@ use crate::maintenance::Maintenance;
 use crate::purgatory::{PartitionKey, Purgatory};
 use crate::random::Random;
 use crate::topics::Topics;
-use crate::{data_dir, flush};
+use crate::{cleaner, data_dir, flush};
 
 /// A sync that the driver is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +80,7 @@ pub struct BrokerCore {
     pub(crate) sessions: FetchSessions,
     pub(crate) flusher: Flusher,
     pub(crate) maintenance: Maintenance,
+    pub(crate) cleaner: LogCleaner,
     pub(crate) random: Random,
     pub(crate) decompressor: Decompressor,
     pub(crate) outputs: VecDeque<Output>,
@@ -93,7 +95,8 @@ impl BrokerCore {
     /// [`StartError`], with the path and what to do.
     pub fn open(config: BrokerConfig, disk: Arc<dyn Disk>, seed: u64, now: Now) -> Result<Self, StartError> {
         let mut random = Random::new(seed);
-        let opened = data_dir::open(&config, &disk, &mut random, now)?;
+        let mut opened = data_dir::open(&config, &disk, &mut random, now)?;
+        cleaner::load(&config, &*disk, &mut opened.topics);
         Ok(Self {
             cluster_id: opened.cluster_id,
             controller: opened.controller,
@@ -103,6 +106,7 @@ impl BrokerCore {
             sessions: FetchSessions::new(config.fetch_session_slots()),
             flusher: Flusher::default(),
             maintenance: Maintenance::new(&config, now),
+            cleaner: LogCleaner::new(&config, seed, now),
             limits: Limits::new(&config),
             random,
             decompressor: Decompressor::default(),
@@ -158,8 +162,9 @@ impl BrokerCore {
     }
 
     /// A sync has ended, well or not.
-    pub fn handle_synced(&mut self, _now: Now, ticket: SyncTicket, result: io::Result<()>) {
+    pub fn handle_synced(&mut self, now: Now, ticket: SyncTicket, result: io::Result<()>) {
         flush::finish(self, ticket, &result);
+        cleaner::handle_synced(self, now, ticket, &result);
         flush::start(self);
     }
 
@@ -172,6 +177,7 @@ impl BrokerCore {
             api::produce::expire(self, operation);
         }
         crate::maintenance::run(self, now);
+        cleaner::run(self, now);
     }
 
     /// The next thing to do.
@@ -181,10 +187,15 @@ impl BrokerCore {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.fetches.next_deadline(), self.produces.next_deadline(), Some(self.maintenance.next())]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.fetches.next_deadline(),
+            self.produces.next_deadline(),
+            Some(self.maintenance.next()),
+            self.cleaner.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Stops in order: everything synced, checkpoints and snapshots written, and the marker that says so.

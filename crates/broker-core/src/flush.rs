@@ -28,6 +28,12 @@ impl Flusher {
     pub(crate) fn mark(&mut self, key: PartitionKey, bytes: usize) {
         *self.dirty.entry(key).or_default() += bytes;
     }
+
+    /// A ticket for a sync.
+    pub(crate) fn new_ticket(&mut self) -> SyncTicket {
+        self.next_ticket += 1;
+        SyncTicket(self.next_ticket)
+    }
 }
 
 /// Asks for a sync of all that is unsynced, unless one is under way.
@@ -48,8 +54,7 @@ pub(crate) fn start(core: &mut BrokerCore) {
     if covered.is_empty() {
         return;
     }
-    core.flusher.next_ticket += 1;
-    let ticket = SyncTicket(core.flusher.next_ticket);
+    let ticket = core.flusher.new_ticket();
     let flushes = covered.iter().map(|(.., flush)| Arc::clone(flush)).collect();
     core.flusher.in_flight = Some(InFlight { ticket, covered });
     core.outputs.push_back(Output::Sync { ticket, flushes });

@@ -13,6 +13,7 @@
 
 mod api;
 mod broker;
+mod cleaner;
 mod config;
 mod connection;
 mod controller;

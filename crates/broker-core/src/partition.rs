@@ -4,7 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use felice_log::{AppendError, AppendInfo, AppendOrigin, Bug, Flush, Log, LogConfig, LogError, TimestampOffset};
+use felice_log::{
+    AppendError, AppendInfo, AppendOrigin, Bug, Cleaner, CleanerStep, Flush, Log, LogConfig, LogError, LogToClean,
+    TimestampOffset,
+};
 use felice_protocol::compression::Decompressor;
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::records::{RecordBatch, RecordBatchError, TimestampType};
@@ -205,6 +208,41 @@ impl Partition {
     pub(crate) fn delete_old_segments(&mut self, now: Now) -> Result<usize, LogError> {
         self.log.remove_expired_producers(now);
         self.log.delete_old_segments(now, self.high_watermark)
+    }
+
+    /// What compaction has to do here, where it is worth it.
+    pub(crate) fn to_clean(&self, now: Now) -> Option<LogToClean> {
+        self.log.to_clean(now, self.high_watermark)
+    }
+
+    pub(crate) fn start_cleaning(
+        &self,
+        now: Now,
+        cleaner: &mut Cleaner,
+        to_clean: &LogToClean,
+    ) -> Result<(), LogError> {
+        cleaner.start(now, &self.log, to_clean)
+    }
+
+    pub(crate) fn clean(&mut self, now: Now, cleaner: &mut Cleaner) -> Result<CleanerStep, LogError> {
+        cleaner.step(now, &mut self.log, self.high_watermark)
+    }
+
+    pub(crate) fn complete_cleaner_sync(
+        &mut self,
+        cleaner: &mut Cleaner,
+        result: io::Result<()>,
+    ) -> Result<(), LogError> {
+        cleaner.handle_synced(&mut self.log, result)
+    }
+
+    /// Up to where the log is clean.
+    pub(crate) fn cleaner_checkpoint(&self) -> i64 {
+        self.log.cleaner_checkpoint()
+    }
+
+    pub(crate) fn set_cleaner_checkpoint(&mut self, offset: i64) {
+        self.log.set_cleaner_checkpoint(offset);
     }
 
     /// The log, to be closed.
