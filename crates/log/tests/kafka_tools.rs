@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use felice_log::{AppendOrigin, Log, LogConfig, RecoveryHint};
+use felice_log::{AppendOrigin, Cleaner, CleanerConfig, CleanerStep, Log, LogConfig, RecoveryHint, TimestampType};
 use felice_protocol::compression::Compression;
 use felice_protocol::records::{EndTransactionMarker, Producer};
 use support::*;
@@ -117,6 +117,104 @@ fn apache_kafka_reads_what_was_written() {
     let log = Log::open(Arc::new(OsDisk), dir.clone(), config, RecoveryHint::default(), now(0)).unwrap();
     log.close(now(0)).unwrap();
     judge(&class_path, &dir);
+}
+
+/// A compacted log with everything in it: codecs, both timestamp types, tombstones, emptied batches, transactions of each end, cleaned twice.
+fn write_cleaned_log(dir: &Path, timestamp_type: TimestampType) -> Log {
+    let config = LogConfig {
+        compact: true,
+        delete: false,
+        min_cleanable_ratio: 0.0,
+        segment_bytes: 4000,
+        index_interval_bytes: 300,
+        timestamp_type,
+        ..small()
+    };
+    let mut log = Log::open(Arc::new(OsDisk), dir.to_owned(), config, RecoveryHint::default(), now(0)).unwrap();
+    let four = |next: &mut i32| std::mem::replace(next, *next + 4);
+    let (mut sequence, mut transaction_sequence) = (0, 0);
+    for round in 0..2_i32 {
+        for index in 0..60_i32 {
+            let codec = Compression::ALL[index as usize % 5];
+            let values: Vec<(String, Option<String>)> = (0..4)
+                .map(|record| {
+                    let key = (index * 7 + record * 5) % 40;
+                    (format!("key {key}"), (key % 9 > 0).then(|| format!("value {round} {index} {}", "v".repeat(40))))
+                })
+                .collect();
+            let records: Vec<_> = values.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+            let producer = match index % 3 {
+                0 => Producer::NONE,
+                _ => Producer { id: 1000, epoch: 0, base_sequence: four(&mut sequence) },
+            };
+            append(&mut log, keyed(i64::from(index) * 10, &records, codec, producer, false));
+            if index % 10 == 4 {
+                let base_sequence = four(&mut transaction_sequence);
+                let producer = Producer { id: 2000, epoch: 1, base_sequence };
+                append(&mut log, keyed(0, &records, codec, producer, true));
+                let marker = EndTransactionMarker { committed: index % 20 == 4, coordinator_epoch: 4 };
+                let marker = BytesMut::from(&marker.to_batch(0, START + 700, 0, 2000, 1)[..]);
+                log.append_as_leader(now(0), marker, 0, AppendOrigin::Coordinator).unwrap();
+            }
+        }
+        log.roll(now(0)).unwrap();
+        let end = log.log_end_offset();
+        let to_clean = log.to_clean(now(0), end).unwrap();
+        let mut cleaner = Cleaner::new(CleanerConfig { step_bytes: 1000, ..CleanerConfig::default() });
+        cleaner.start(now(0), &log, &to_clean).unwrap();
+        loop {
+            match cleaner.step(now(0), &mut log, end).unwrap() {
+                CleanerStep::Sync(flush) => cleaner.handle_synced(&mut log, flush.run()).unwrap(),
+                CleanerStep::Done(stats) => {
+                    assert!(stats.bytes_written < stats.bytes_read * 2 / 3, "{stats:?}");
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    log
+}
+
+#[test]
+fn apache_kafka_reads_what_was_cleaned() {
+    let Some(class_path) = class_path() else {
+        println!("SKIP: neither java nor Apache Kafka's jars (FELICE_KAFKA_LIBS)");
+        return;
+    };
+    for timestamp_type in [TimestampType::CreateTime, TimestampType::LogAppendTime] {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path().join("felice-0");
+        let log = write_cleaned_log(&dir, timestamp_type);
+        let records = read_all(&log, 1 << 20);
+        log.close(now(0)).unwrap();
+        let text = dump(&class_path, &dir, ".log", &["--deep-iteration", "--print-data-log"]);
+        assert_eq!(text.matches("| offset: ").count() + text.matches("|-> ").count(), records.len(), "{text}");
+        for record in records.iter().filter(|record| !record.is_control) {
+            let line = |line: &&str| line.starts_with(&format!("| offset: {} ", record.offset));
+            let line = text.lines().find(line).unwrap_or_else(|| panic!("no offset {}: {text}", record.offset));
+            let key = String::from_utf8_lossy(record.key.as_ref().unwrap()).into_owned();
+            assert!(
+                line.contains(&format!("CreateTime: {} ", record.timestamp))
+                    || line.contains(&format!("LogAppendTime: {} ", record.timestamp)),
+                "{line}"
+            );
+            assert!(line.contains(&format!("key: {key}")), "{line}");
+            assert_eq!(line.contains("payload: value"), record.value.is_some(), "{line}");
+        }
+        for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+            assert!(text.contains(&format!("compresscodec: {codec}")), "{codec}: {text}");
+        }
+        assert!(text.contains("deleteHorizonMs: OptionalLong[17"), "{text}");
+        assert!(text.contains("count: 0 "), "an emptied batch: {text}");
+        for options in [&[][..], &["--verify-index-only"], &["--index-sanity-check"]] {
+            dump(&class_path, &dir, ".index", options);
+            dump(&class_path, &dir, ".timeindex", options);
+        }
+        dump(&class_path, &dir, ".snapshot", &[]);
+        let text = dump(&class_path, &dir, ".txnindex", &[]);
+        assert!(text.contains("producerId: 2000"), "{text}");
+    }
 }
 
 /// Writes the log into `FELICE_LOG_DIR`, for a broker of Apache Kafka to be started on it by hand.
