@@ -15,9 +15,6 @@ mod round_robin;
 mod sticky;
 mod topics;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

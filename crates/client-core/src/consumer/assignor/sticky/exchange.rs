@@ -128,8 +128,8 @@ impl Flow {
         let mut search = Search { members: vec![None; self.members.len()], topics: vec![None; self.topics.len()] };
         let mut queue: VecDeque<(bool, usize)> = VecDeque::new();
         let (mut queued_members, mut queued_topics) = (vec![false; self.members.len()], vec![false; self.topics.len()]);
-        for member in 0..self.members.len() {
-            if !self.closed[member] && self.sizes[member] == size {
+        for (member, (own, closed)) in self.sizes.iter().zip(&self.closed).enumerate() {
+            if !closed && *own == size {
                 search.members[member] = Some(Reached { cost: 0, from: START, seat: START });
                 queue.push_back((true, member));
                 queued_members[member] = true;

@@ -79,6 +79,9 @@ struct Past {
     is_claimed: bool,
 }
 
+/// The newest generation in which a partition is claimed, and by whom if only by one.
+type Newest = (i32, Option<usize>);
+
 struct Member<'a> {
     id: &'a ByteStr,
     rack: Option<&'a ByteStr>,
@@ -135,8 +138,7 @@ impl<'a> Problem<'a> {
     fn settle(&mut self, claims: &[Claim<'_>]) {
         let numbers: BTreeMap<&ByteStr, usize> =
             self.topics.iter().enumerate().map(|(number, topic)| (topic.name, number)).collect();
-        // The newest generation in which each partition is claimed, and by whom if only by one.
-        let mut newest: Vec<Vec<Option<(i32, Option<usize>)>>> =
+        let mut newest: Vec<Vec<Option<Newest>>> =
             self.topics.iter().map(|topic| vec![None; topic.past.len()]).collect();
         for (member, claim) in claims.iter().enumerate() {
             let generation = claim.generation.unwrap_or(-1);

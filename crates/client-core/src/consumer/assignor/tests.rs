@@ -1,1 +1,0 @@
-//! The assignors against Apache Kafka's own answers, and what must hold of any answer.
