@@ -15,6 +15,10 @@ pub enum Bug {
     UnknownRenumbered,
     /// An answer from before a seek moves the position.
     StaleFetchTaken,
+    /// A classic member does not join again when the group rebalances.
+    RebalanceIgnored,
+    /// A member of KIP-848 does not tell what it holds.
+    AckWithoutRelease,
 }
 
 /// What is planted: nothing.

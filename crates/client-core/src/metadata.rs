@@ -3,7 +3,7 @@
 //! A response is one broker's opinion: a topic or partition that it leaves out stays as it was, and a leader is only replaced by one of the
 //! same or a newer epoch. Java: `Metadata`, `MetadataSnapshot`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,12 +122,16 @@ struct Interest {
 pub struct MetadataCore {
     snapshot: Arc<ClusterMetadata>,
     wanted: BTreeMap<ByteStr, Interest>,
+    /// Who wants every topic.
+    wants_all: usize,
     max_age: Duration,
     allow_auto_create: bool,
     backoff: Backoff,
     /// When to ask next.
     due: Instant,
     in_flight: bool,
+    /// The request in flight asks for every topic.
+    asked_all: bool,
     /// Something was asked for while a request was already on its way.
     again: bool,
 }
@@ -138,11 +142,13 @@ impl MetadataCore {
         Self {
             snapshot: Arc::default(),
             wanted: BTreeMap::new(),
+            wants_all: 0,
             max_age,
             allow_auto_create,
             backoff,
             due: Instant(0),
             in_flight: false,
+            asked_all: false,
             again: false,
         }
     }
@@ -170,6 +176,17 @@ impl MetadataCore {
                 self.wanted.remove(topic);
             }
         }
+    }
+
+    /// Every topic is of interest from now on.
+    pub fn want_all(&mut self, now: Now) {
+        self.wants_all += 1;
+        self.hurry(now);
+    }
+
+    /// Every topic is of interest to one less.
+    pub fn unwant_all(&mut self) {
+        self.wants_all = self.wants_all.saturating_sub(1);
     }
 
     fn hurry(&mut self, now: Now) {
@@ -219,16 +236,11 @@ impl MetadataCore {
         }
         self.in_flight = true;
         self.again = false;
-        let topics = self.wanted.keys();
+        self.asked_all = self.wants_all > 0;
+        let named =
+            |name: &ByteStr| metadata::request::MetadataRequestTopic { name: Some(name.clone()), ..Default::default() };
         Some(MetadataRequest {
-            topics: Some(
-                topics
-                    .map(|name| metadata::request::MetadataRequestTopic {
-                        name: Some(name.clone()),
-                        ..Default::default()
-                    })
-                    .collect(),
-            ),
+            topics: (!self.asked_all).then(|| self.wanted.keys().map(named).collect()),
             allow_auto_topic_creation: self.allow_auto_create,
             ..MetadataRequest::default()
         })
@@ -261,19 +273,20 @@ impl MetadataCore {
             }
         }
         let mut retry = false;
+        // An answer about every topic leaves out those that do not exist.
+        let listed: BTreeSet<&ByteStr> = response.topics.iter().filter_map(|topic| topic.name.as_ref()).collect();
+        let left_out: Vec<ByteStr> = if self.asked_all {
+            self.wanted.keys().filter(|name| !listed.contains(*name)).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        for name in left_out {
+            retry |= self.miss(&mut snapshot, &name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
         for topic in &response.topics {
             let Some(name) = &topic.name else { continue };
             if let Err(code) = topic.error_code.ok() {
-                retry |= code.is_retriable();
-                // One opinion is not enough to forget a topic that others have shown.
-                let missing = self.wanted.get_mut(name).map_or(FORGET_AFTER, |interest| {
-                    interest.missing += 1;
-                    interest.missing
-                });
-                if missing >= FORGET_AFTER || !snapshot.topics.contains_key(name) {
-                    snapshot.topics.remove(name);
-                    snapshot.errors.insert(name.clone(), code);
-                }
+                retry |= self.miss(&mut snapshot, name, code);
                 continue;
             }
             if let Some(interest) = self.wanted.get_mut(name) {
@@ -292,6 +305,20 @@ impl MetadataCore {
         }
         self.due = if self.again { now.instant() } else { now.instant() + pause };
         true
+    }
+
+    /// An answer has an error for a topic. Tells whether to ask again soon.
+    fn miss(&mut self, snapshot: &mut ClusterMetadata, name: &ByteStr, code: ErrorCode) -> bool {
+        // One opinion is not enough to forget a topic that others have shown.
+        let missing = self.wanted.get_mut(name).map_or(FORGET_AFTER, |interest| {
+            interest.missing += 1;
+            interest.missing
+        });
+        if missing >= FORGET_AFTER || !snapshot.topics.contains_key(name) {
+            snapshot.topics.remove(name);
+            snapshot.errors.insert(name.clone(), code);
+        }
+        code.is_retriable()
     }
 
     /// The request was not answered.

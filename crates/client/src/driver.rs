@@ -343,6 +343,8 @@ impl Driver {
                     let _ = caller.send(result);
                 }
             }
+            // No consumer is registered here yet.
+            Event::Group(..) => {}
         }
     }
 }

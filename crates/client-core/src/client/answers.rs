@@ -9,6 +9,7 @@ use felice_protocol::time::Now;
 use super::connections::{ConnectionId, Key};
 use super::{ClientCore, Event, Output, Token};
 use crate::connection::{Received, Waiting};
+use crate::consumer::group;
 use crate::error::{Error, ErrorKind};
 use crate::metadata::{Broker, ClusterMetadata, LeaderHint};
 use crate::producer::sender::ProduceFailure;
@@ -43,7 +44,7 @@ impl<T> ClientCore<T> {
             Token::Metadata => {
                 let (_, response) = messages::decode_response::<MetadataRequest>(version, frame)?;
                 if self.metadata.handle_response(now, &response) {
-                    self.announce_metadata();
+                    self.announce_metadata(now);
                 }
             }
             Token::InitProducerId(producer) => {
@@ -59,7 +60,7 @@ impl<T> ClientCore<T> {
                 if let Some(entry) = self.producers.get_mut(&producer) {
                     entry.sender.handle_response(now, id, &response, &address);
                 }
-                self.learn_leaders(produced_hints(self.metadata.snapshot(), &response));
+                self.learn_leaders(now, produced_hints(self.metadata.snapshot(), &response));
             }
             Token::ListOffsets(reader, id) => {
                 let (_, response) = messages::decode_response::<ListOffsetsRequest>(version, frame)?;
@@ -73,7 +74,13 @@ impl<T> ClientCore<T> {
                 let Some(fetcher) = self.readers.get_mut(&reader) else { return Ok(()) };
                 fetcher.handle_fetch(now, id, response, whole);
                 let hints = fetcher.poll_leader_hints();
-                self.learn_leaders(hints);
+                self.learn_leaders(now, hints);
+            }
+            Token::Group(member, id) => {
+                let response = group::request::decode(waiting.api, version, frame)?;
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.handle_response(now, id, response);
+                }
             }
             Token::Call(id) => {
                 if self.calls.remove(&id).is_some() {
@@ -107,6 +114,11 @@ impl<T> ClientCore<T> {
                     fetcher.handle_fetch_failure(now, id);
                 }
             }
+            Token::Group(member, id) => {
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.handle_failure(now, id, error);
+                }
+            }
             Token::Call(id) => {
                 let Some(call) = self.calls.get_mut(&id) else { return };
                 call.in_flight = false;
@@ -119,23 +131,26 @@ impl<T> ClientCore<T> {
         }
     }
 
-    fn learn_leaders(&mut self, hints: Vec<LeaderHint>) {
+    fn learn_leaders(&mut self, now: Now, hints: Vec<LeaderHint>) {
         let mut changed = false;
         for hint in hints {
             changed |= self.metadata.handle_leader_hint(hint);
         }
         if changed {
-            self.announce_metadata();
+            self.announce_metadata(now);
         }
     }
 
-    fn announce_metadata(&mut self) {
+    fn announce_metadata(&mut self, now: Now) {
         let metadata = self.metadata.snapshot().clone();
         for entry in self.producers.values_mut() {
             entry.sender.handle_metadata(&metadata);
         }
         for fetcher in self.readers.values_mut() {
             fetcher.handle_metadata(&metadata);
+        }
+        for member in self.members.values_mut() {
+            member.handle_metadata(now, &metadata);
         }
         self.events.push_back(Event::Metadata(metadata));
     }

@@ -25,6 +25,8 @@ pub enum Lane {
     Produce,
     /// Fetch.
     Fetch,
+    /// Joining a group and heartbeats, which wait for nothing else.
+    Coordinator,
 }
 
 /// Whom a connection leads to.
@@ -69,6 +71,11 @@ impl Links {
             Node::Broker(id) => metadata.brokers.get(&id).map(crate::metadata::Broker::address),
         };
         let Some(address) = address else { return false };
+        self.ready_at(now, key, address)
+    }
+
+    /// As [`Self::ready`], where the address is known from elsewhere.
+    pub(super) fn ready_at(&mut self, now: Now, key: Key, address: String) -> bool {
         let config = &self.config;
         let seed = self.random.next_u64();
         let link = self.links.entry(key).or_insert_with(|| Link {
@@ -153,14 +160,22 @@ impl<T> ClientCore<T> {
         link.blocked_until = Some(now.instant() + link.backoff.next());
         let was_ready = link.connection.is_ready();
         let waiting: Vec<Waiting<Token>> = link.connection.handle_disconnected().collect();
+        let unused = was_ready && waiting.is_empty() && key.1 != Lane::Coordinator;
         for waiting in waiting {
             self.handle_no_answer(now, waiting, &error);
+        }
+        if let Node::Broker(broker) = key.0
+            && matches!(key.1, Lane::Coordinator | Lane::General)
+            && !unused
+        {
+            self.tell_members_disconnected(now, broker, &error);
         }
         if matches!(key.0, Node::Broker(_)) {
             // The broker may have moved or be gone.
             self.metadata.refresh(now);
         }
         if !was_ready {
+            self.tell_members_hopeless(now, &error);
             self.fail_calls_fast(key, &error);
         }
     }

@@ -6,12 +6,15 @@
 //! - `requests`: requests out
 //! - `answers`: frames in
 //! - `calls`: requests of any kind for whoever asks
+//! - `members`: members of groups
 //!
-//! Each broker has up to three connections, so that a long fetch or a large batch never stands in front of a small request ([`Lane`]).
+//! Each broker has up to four connections, so that a long fetch, a large batch or a join that waits for others never stands in front of a
+//! small request ([`Lane`]).
 
 mod answers;
 mod calls;
 mod connections;
+mod members;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +32,7 @@ pub use self::connections::{ConnectionId, Lane, Node};
 use crate::backoff::{Backoff, Random};
 use crate::config::{ClientConfig, ProducerConfig};
 use crate::consumer::fetcher::{FetchEvent, Fetcher};
+use crate::consumer::group::{GroupEvent, GroupMember, MemberKey};
 use crate::error::Error;
 use crate::metadata::{ClusterMetadata, MetadataCore};
 use crate::producer::sender::{BatchSource, Finished, PartitionId, Sender};
@@ -78,6 +82,8 @@ pub enum Event<T> {
     Fetch(ReaderKey, FetchEvent),
     /// A call was answered: version and whole frame, to be decoded by whoever asked, or it failed.
     Call(CallId, Result<(i16, Bytes), Error>),
+    /// A member of a group has something.
+    Group(MemberKey, GroupEvent),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +93,7 @@ enum Token {
     Produce(ProducerKey, u64),
     ListOffsets(ReaderKey, u64),
     Fetch(ReaderKey, u64),
+    Group(MemberKey, u64),
     Call(CallId),
 }
 
@@ -102,6 +109,7 @@ pub struct ClientCore<T> {
     metadata: MetadataCore,
     producers: BTreeMap<ProducerKey, ProducerEntry<T>>,
     readers: BTreeMap<ReaderKey, Fetcher>,
+    members: BTreeMap<MemberKey, GroupMember>,
     calls: BTreeMap<CallId, Call>,
     next_key: u32,
     next_call: u64,
@@ -136,6 +144,7 @@ impl<T> ClientCore<T> {
             },
             producers: BTreeMap::new(),
             readers: BTreeMap::new(),
+            members: BTreeMap::new(),
             calls: BTreeMap::new(),
             next_key: 0,
             next_call: 0,
@@ -210,6 +219,7 @@ impl<T> ClientCore<T> {
             entry.sender.handle_timeout(now, entry.source.as_mut());
         }
         self.fail_late_calls(now);
+        self.handle_member_timeouts(now);
     }
 
     /// What the application is to know.
@@ -225,6 +235,11 @@ impl<T> ClientCore<T> {
         for (key, fetcher) in &mut self.readers {
             if let Some(event) = fetcher.poll_event() {
                 return Some(Event::Fetch(*key, event));
+            }
+        }
+        for (key, member) in &mut self.members {
+            if let Some(event) = member.poll_event() {
+                return Some(Event::Group(*key, event));
             }
         }
         None
@@ -244,9 +259,10 @@ impl<T> ClientCore<T> {
         });
         let producers = self.producers.values().map(|entry| entry.sender.poll_timeout(now));
         let readers = self.readers.values().map(|fetcher| fetcher.poll_timeout(now));
+        let members = self.members.values().map(|member| member.poll_timeout(now));
         let calls = self.calls.values().map(|call| Some(call.deadline));
         // Metadata that is due already waits for a connection.
         let metadata = self.metadata.poll_timeout().filter(|at| *at > now.instant());
-        links.chain(producers).chain(readers).chain(calls).chain([metadata]).flatten().min()
+        links.chain(producers).chain(readers).chain(members).chain(calls).chain([metadata]).flatten().min()
     }
 }

@@ -3,12 +3,14 @@
 //! - [`fetcher`]: partitions from positions, without a group: offsets, Fetch requests, errors
 //! - [`offsets`]: how far a partition has been read, done and committed
 //! - [`assignor`]: how the leader of a classic group divides the partitions
+//! - [`group`]: the member of a group
 //! - [`budget`]: how many fetched bytes may wait
 
 pub mod assignor;
 pub mod budget;
 pub mod event;
 pub mod fetcher;
+pub mod group;
 pub mod offsets;
 pub mod session;
 

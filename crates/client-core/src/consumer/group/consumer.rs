@@ -1,0 +1,273 @@
+//! KIP-848: one request, ConsumerGroupHeartbeat, carries everything. The coordinator divides the partitions; this member says what it holds,
+//! gives up first, tells, and takes what is new. Java: `ConsumerMembershipManager`, `ConsumerHeartbeatRequestManager`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use felice_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, consumer_group_heartbeat,
+};
+use felice_protocol::primitives::{ByteStr, Uuid};
+use felice_protocol::time::{Instant, Now};
+
+use super::classic::millis;
+use super::codes::{Recovery, consumer_recovery, fatal, lost};
+use super::event::{GroupEvent, Subscription};
+use super::exchange::Asked;
+use super::membership::{Phase, Speaks};
+use super::request::GroupRequest;
+use super::{GroupMember, MetadataWish};
+use crate::bugs::Bug;
+use crate::consumer::TopicPartition;
+use crate::error::{Error, ErrorKind};
+use felice_protocol::error_code::ErrorCode;
+
+type Owned = BTreeMap<Uuid, BTreeSet<i32>>;
+
+/// What the coordinator knows of this member: only what has changed since is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    subscription: Option<Subscription>,
+    owned: Owned,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Consumer {
+    told: Option<Told>,
+    /// Whether the coordinator may know this member.
+    sent: bool,
+    heartbeat_at: Instant,
+    interval: Duration,
+    /// The coordinator's assignment, by topic id.
+    target: Owned,
+}
+
+impl Consumer {
+    /// This is no member of any epoch. The coordinator may still have to be told so.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn ever_sent(&self) -> bool {
+        self.sent
+    }
+
+    pub(super) fn heartbeat_at(&self) -> Instant {
+        self.heartbeat_at
+    }
+}
+
+/// Until the coordinator says how often.
+const FIRST_INTERVAL: Duration = Duration::from_secs(5);
+
+impl GroupMember {
+    /// Whether the coordinator is to hear of this member now: because it is time, or because something has changed.
+    pub(super) fn consumer_heartbeat_is_due(&self, now: Now) -> bool {
+        if self.consumer.heartbeat_at <= now.instant() {
+            return true;
+        }
+        match &self.consumer.told {
+            None => true,
+            Some(told) => {
+                told.subscription.as_ref() != self.wanted.as_ref().map(|wanted| &wanted.subscription)
+                    || self.partitions.changed && told.owned != self.owned_by_id()
+            }
+        }
+    }
+
+    /// What is held, by topic id; what is only being assigned is not.
+    fn owned_by_id(&self) -> Owned {
+        let assigned: BTreeSet<&TopicPartition> = self.being_assigned().iter().collect();
+        let mut owned = Owned::new();
+        for (partition, held) in self.partitions.held() {
+            if !assigned.contains(partition) {
+                owned.entry(held.topic_id).or_default().insert(partition.partition);
+            }
+        }
+        owned
+    }
+
+    pub(super) fn consumer_request(&mut self, now: Now) -> Option<(Asked, GroupRequest)> {
+        let joining = self.phase == Phase::Unjoined;
+        let sent_at = now.instant();
+        if joining {
+            self.phase = Phase::Joining;
+            self.consumer.told = None;
+        }
+        let owned = self.owned_by_id();
+        self.partitions.changed = !self.being_assigned().is_empty();
+        let subscription = self.wanted.as_ref().map(|wanted| wanted.subscription.clone());
+        let mut request = ConsumerGroupHeartbeatRequest {
+            group_id: self.group_id.clone(),
+            member_id: self.member_id.clone(),
+            member_epoch: self.epoch,
+            instance_id: self.instance_id.clone(),
+            ..ConsumerGroupHeartbeatRequest::default()
+        };
+        let told = self.consumer.told.as_ref();
+        if told.is_none() {
+            request.rack_id = self.config.client_rack.as_deref().map(Into::into);
+            request.rebalance_timeout_ms = millis(self.config.max_poll_interval);
+            request.server_assignor = self.config.group_remote_assignor.as_deref().map(Into::into);
+        }
+        if told.is_none_or(|told| told.subscription != subscription) {
+            let before = told.and_then(|told| told.subscription.as_ref());
+            match &subscription {
+                Some(Subscription::Topics(topics)) => {
+                    request.subscribed_topic_names = Some(topics.iter().cloned().collect());
+                    if matches!(before, Some(Subscription::Pattern(_))) {
+                        request.subscribed_topic_regex = Some(ByteStr::default());
+                    }
+                }
+                Some(Subscription::Pattern(pattern)) => {
+                    request.subscribed_topic_regex = Some(pattern.as_str().into());
+                    if matches!(before, Some(Subscription::Topics(_))) {
+                        request.subscribed_topic_names = Some(Vec::new());
+                    }
+                }
+                None => {}
+            }
+        }
+        if told.is_none_or(|told| told.owned != owned) && !self.config.bugs.has(Bug::AckWithoutRelease) {
+            request.topic_partitions = Some(
+                owned
+                    .iter()
+                    .map(|(topic_id, partitions)| consumer_group_heartbeat::request::TopicPartitions {
+                        topic_id: *topic_id,
+                        partitions: partitions.iter().copied().collect(),
+                        ..Default::default()
+                    })
+                    .collect(),
+            );
+        }
+        self.consumer.told = Some(Told { subscription, owned });
+        self.consumer.sent = true;
+        let interval = if self.consumer.interval.is_zero() { FIRST_INTERVAL } else { self.consumer.interval };
+        self.consumer.heartbeat_at = sent_at + interval;
+        Some((Asked::ConsumerHeartbeat { sent_at, joining }, GroupRequest::ConsumerGroupHeartbeat(request)))
+    }
+
+    pub(super) fn handle_consumer_heartbeat(
+        &mut self,
+        now: Now,
+        sent_at: Instant,
+        joining: bool,
+        response: ConsumerGroupHeartbeatResponse,
+    ) {
+        if self.speaks != Speaks::Consumer {
+            return;
+        }
+        if let Err(code) = response.error_code.ok() {
+            self.recover_consumer(now, code, joining, response.error_message.as_deref());
+            return;
+        }
+        self.joined_well();
+        self.contact = self.contact.max(sent_at);
+        if let Some(id) = response.member_id.filter(|id| !id.is_empty()) {
+            self.member_id = id;
+        }
+        self.consumer.interval =
+            Duration::from_millis(u64::try_from(response.heartbeat_interval_ms).unwrap_or_default());
+        if !self.consumer.interval.is_zero() {
+            self.consumer.heartbeat_at = sent_at + self.consumer.interval;
+        }
+        if self.phase == Phase::Joining {
+            self.phase = Phase::Member;
+        }
+        if self.phase != Phase::Member {
+            return;
+        }
+        if response.member_epoch != self.epoch {
+            self.epoch = response.member_epoch;
+            self.events.push_back(GroupEvent::Joined(self.group_metadata()));
+        }
+        if let Some(assignment) = response.assignment {
+            let mut target = Owned::new();
+            for topic in assignment.topic_partitions {
+                target.entry(topic.topic_id).or_default().extend(topic.partitions);
+            }
+            self.consumer.target = target;
+            self.resolve_target();
+        }
+    }
+
+    /// Finds the names of the topics in the assignment. Those that no metadata tells yet follow as soon as it does.
+    pub(super) fn resolve_target(&mut self) {
+        if !matches!(self.phase, Phase::Member) {
+            return;
+        }
+        let mut target = BTreeMap::new();
+        let mut unknown = false;
+        for (topic_id, partitions) in &self.consumer.target {
+            match self.metadata.names.get(topic_id) {
+                Some(name) => {
+                    target.extend(partitions.iter().map(|index| (TopicPartition::new(name.clone(), *index), *topic_id)))
+                }
+                None => {
+                    unknown = true;
+                    // What is held already needs no name.
+                    let held = self.partitions.held().iter().filter(|(partition, held)| {
+                        held.topic_id == *topic_id && partitions.contains(&partition.partition)
+                    });
+                    target.extend(held.map(|(partition, _)| (partition.clone(), *topic_id)));
+                }
+            }
+        }
+        if unknown {
+            self.wishes.push_back(MetadataWish::Refresh);
+        }
+        self.partitions.aim(target, false);
+    }
+
+    /// The heartbeat was lost: nobody knows what the coordinator heard, so all of it is said again.
+    pub(super) fn handle_consumer_silence(&mut self) {
+        self.consumer.told = None;
+        if self.phase == Phase::Joining {
+            self.phase = Phase::Unjoined;
+        }
+    }
+
+    fn recover_consumer(&mut self, now: Now, code: ErrorCode, joining: bool, message: Option<&str>) {
+        self.handle_consumer_silence();
+        let leaving = matches!(self.phase, Phase::Leaving { .. });
+        match consumer_recovery(code, joining) {
+            Recovery::Backoff => {
+                let at = now.instant() + self.backoff.next();
+                self.error = Some(Error::from_code(code, message));
+                self.retry_at = Some(at);
+                self.consumer.heartbeat_at = at;
+            }
+            Recovery::FindCoordinator => self.find_coordinator(now, code),
+            Recovery::Fenced if leaving => {
+                let patience = self.config.max_poll_interval;
+                self.partitions.lose_all(now, patience, lost(code), &mut self.events);
+                self.forget_identity();
+            }
+            Recovery::Fenced => {
+                self.lose(now, lost(code));
+                if joining {
+                    self.retry_at = Some(now.instant() + self.backoff.next());
+                }
+            }
+            Recovery::Unsupported => {
+                let error = fatal(ErrorCode::UNSUPPORTED_VERSION, message);
+                if joining { self.fall_back(now, error) } else { self.fail(now, error) }
+            }
+            Recovery::Fail(code) => self.fail(now, fatal(code, message)),
+            Recovery::Rejoin | Recovery::TakeMemberId => {
+                self.fail(now, Error::new(ErrorKind::Bug, "a classic answer to a heartbeat of KIP-848"));
+            }
+        }
+    }
+
+    /// The last heartbeat: −1 for good, −2 for a static member that comes back.
+    pub(super) fn consumer_leave_request(&self, member_id: &ByteStr) -> GroupRequest {
+        GroupRequest::ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest {
+            group_id: self.group_id.clone(),
+            member_id: member_id.clone(),
+            member_epoch: if self.instance_id.is_some() { -2 } else { -1 },
+            instance_id: self.instance_id.clone(),
+            ..ConsumerGroupHeartbeatRequest::default()
+        })
+    }
+}
