@@ -20,6 +20,7 @@ use crate::cleaner::LogCleaner;
 use crate::config::{BrokerConfig, FlushPolicy, TopicConfig};
 use crate::connection::{Connection, ConnectionId};
 use crate::controller::{ConfigChanges, Controller, NewTopic, TopicError};
+use crate::coordinator::{self, Coordination};
 use crate::error::StartError;
 use crate::fetch_session::FetchSessions;
 use crate::flush::Flusher;
@@ -78,6 +79,7 @@ pub struct BrokerCore {
     pub(crate) fetches: Purgatory<DelayedFetch>,
     pub(crate) produces: Purgatory<DelayedProduce>,
     pub(crate) sessions: FetchSessions,
+    pub(crate) coordination: Coordination,
     pub(crate) flusher: Flusher,
     pub(crate) maintenance: Maintenance,
     pub(crate) cleaner: LogCleaner,
@@ -97,13 +99,14 @@ impl BrokerCore {
         let mut random = Random::new(seed);
         let mut opened = data_dir::open(&config, &disk, &mut random, now)?;
         cleaner::load(&config, &*disk, &mut opened.topics);
-        Ok(Self {
+        let mut core = Self {
             cluster_id: opened.cluster_id,
             controller: opened.controller,
             topics: opened.topics,
             fetches: Purgatory::default(),
             produces: Purgatory::default(),
             sessions: FetchSessions::new(config.fetch_session_slots()),
+            coordination: Coordination::new(&config, seed, now),
             flusher: Flusher::default(),
             maintenance: Maintenance::new(&config, now),
             cleaner: LogCleaner::new(&config, seed, now),
@@ -115,7 +118,9 @@ impl BrokerCore {
             next_operation: 0,
             config,
             disk,
-        })
+        };
+        coordinator::load_all(&mut core, now);
+        Ok(core)
     }
 
     /// `cluster.id`.
@@ -128,11 +133,19 @@ impl BrokerCore {
         self.connections.insert(connection, Connection::default());
     }
 
+    /// From which address a connection comes; groups tell it of their members.
+    pub fn handle_peer(&mut self, connection: ConnectionId, address: std::net::IpAddr) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.host = format!("/{address}").into();
+        }
+    }
+
     /// A connection is gone: what it waited for is forgotten.
     pub fn handle_disconnect(&mut self, _now: Now, connection: ConnectionId) {
         if let Some(operation) = self.connections.remove(&connection).and_then(|connection| connection.waits_in) {
             self.fetches.take(operation);
             self.produces.take(operation);
+            self.coordination.handle_disconnect(operation);
         }
     }
 
@@ -176,6 +189,7 @@ impl BrokerCore {
         for operation in self.produces.expired(now.instant()) {
             api::produce::expire(self, operation);
         }
+        coordinator::handle_timeout(self, now);
         crate::maintenance::run(self, now);
         cleaner::run(self, now);
     }
@@ -191,6 +205,7 @@ impl BrokerCore {
             self.fetches.next_deadline(),
             self.produces.next_deadline(),
             Some(self.maintenance.next()),
+            Some(self.coordination.poll_timeout()),
             self.cleaner.next(),
         ]
         .into_iter()
@@ -216,6 +231,11 @@ impl BrokerCore {
         self.outputs.push_back(Output::Response { connection, frame });
     }
 
+    /// The address of a connection's other end, as Kafka prints it.
+    pub(crate) fn host(&self, connection: ConnectionId) -> ByteStr {
+        self.connections.get(&connection).map(|connection| connection.host.clone()).unwrap_or_default()
+    }
+
     /// An operation's id, noted with its connection so that it goes when that goes.
     pub(crate) fn new_operation(&mut self, connection: ConnectionId) -> u64 {
         self.next_operation += 1;
@@ -237,6 +257,7 @@ impl BrokerCore {
             Ok((topic, notes)) => {
                 self.topics.insert(topic);
                 self.outputs.extend(notes.into_iter().map(|message| Output::Log { message }));
+                coordinator::handle_topics_changed(self, now, None);
                 Ok(id)
             }
             Err(error) => {
@@ -258,6 +279,7 @@ impl BrokerCore {
         match opened.and_then(|opened| self.controller.add_partitions(now, id, new.clone()).map(|()| opened)) {
             Ok(opened) => {
                 topic.partitions.extend(opened);
+                coordinator::handle_topics_changed(self, now, None);
                 Ok(())
             }
             Err(error) => {
@@ -288,8 +310,10 @@ impl BrokerCore {
         for partition in &topic.partitions {
             self.complete_waiting((id, partition.index()));
         }
+        let name = topic.name.clone();
         let notes = data_dir::delete_topic(&self.config, &*self.disk, topic);
         self.outputs.extend(notes.into_iter().map(|message| Output::Log { message }));
+        coordinator::handle_topics_changed(self, now, Some(&name));
         Ok(())
     }
 
@@ -312,6 +336,7 @@ impl BrokerCore {
         for operation in self.produces.ready(&key, |_| true) {
             api::produce::complete(self, operation);
         }
+        coordinator::handle_offline(self, key);
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use felice_log::Flush;
 
-use crate::api;
 use crate::broker::{BrokerCore, Output, SyncTicket};
 use crate::purgatory::PartitionKey;
+use crate::{api, coordinator};
 
 /// The partitions with unsynced batches (and how many bytes), and the sync that is under way.
 #[derive(Debug, Default)]
@@ -81,6 +81,7 @@ fn durable(core: &mut BrokerCore, key: PartitionKey, bytes: usize) {
     for operation in core.produces.ready(&key, |produce| produce.reached(&key, end)) {
         api::produce::complete(core, operation);
     }
+    coordinator::handle_durable(core, key, end);
     core.partition_advanced(key, bytes);
 }
 

@@ -17,6 +17,7 @@ mod cleaner;
 mod config;
 mod connection;
 mod controller;
+mod coordinator;
 mod data_dir;
 mod error;
 mod fetch_session;

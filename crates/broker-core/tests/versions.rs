@@ -119,10 +119,73 @@ fn match_api(world: &mut World, key: ApiKey, version: i16, id: Uuid) {
             }
             ask(world, version, &request);
         }
-        ApiKey::JOIN_GROUP => ask(world, version, &JoinGroupRequest { group_id: "g".into(), ..Default::default() }),
+        ApiKey::JOIN_GROUP => {
+            let protocol = join_group::request::JoinGroupRequestProtocol { name: "range".into(), ..Default::default() };
+            for session_timeout_ms in [0, 10_000] {
+                let request = JoinGroupRequest {
+                    group_id: format!("g-{version}").into(),
+                    session_timeout_ms,
+                    protocol_type: "consumer".into(),
+                    protocols: vec![protocol.clone()],
+                    ..Default::default()
+                };
+                ask(world, version, &request);
+            }
+        }
         ApiKey::SYNC_GROUP => ask(world, version, &SyncGroupRequest { group_id: "g".into(), ..Default::default() }),
         ApiKey::HEARTBEAT => ask(world, version, &HeartbeatRequest { group_id: "g".into(), ..Default::default() }),
-        ApiKey::LEAVE_GROUP => ask(world, version, &LeaveGroupRequest { group_id: "g".into(), ..Default::default() }),
+        ApiKey::LEAVE_GROUP => {
+            let mut request = LeaveGroupRequest { group_id: "g-3".into(), ..Default::default() };
+            if version >= 3 {
+                request.members = vec![leave_group::request::MemberIdentity {
+                    member_id: "m".into(),
+                    group_instance_id: Some("i".into()),
+                    reason: Some("why".into()).filter(|_| version >= 5),
+                    ..Default::default()
+                }];
+            }
+            ask(world, version, &request);
+        }
+        ApiKey::DESCRIBE_GROUPS => {
+            let groups = vec!["g".into(), "g-3".into()];
+            ask(world, version, &DescribeGroupsRequest { groups, ..Default::default() });
+        }
+        ApiKey::LIST_GROUPS => {
+            ask(world, version, &ListGroupsRequest::default());
+            if version >= 4 {
+                ask(world, version, &ListGroupsRequest { states_filter: vec!["Empty".into()], ..Default::default() });
+            }
+        }
+        ApiKey::DELETE_GROUPS => {
+            let groups_names = vec!["g".into(), "g-3".into()];
+            ask(world, version, &DeleteGroupsRequest { groups_names, ..Default::default() });
+        }
+        ApiKey::OFFSET_DELETE => {
+            use offset_delete::request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+            for topic in names() {
+                let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
+                let topics = vec![OffsetDeleteRequestTopic { name: topic.into(), partitions }];
+                ask(world, version, &OffsetDeleteRequest { group_id: "g".into(), topics });
+            }
+        }
+        ApiKey::CONSUMER_GROUP_HEARTBEAT => {
+            for member_epoch in [0, 1, -1] {
+                let request = ConsumerGroupHeartbeatRequest {
+                    group_id: "c".into(),
+                    member_id: "m".into(),
+                    member_epoch,
+                    rebalance_timeout_ms: 1000,
+                    subscribed_topic_names: Some(vec!["t".into()]),
+                    topic_partitions: Some(Vec::new()),
+                    ..Default::default()
+                };
+                ask(world, version, &request);
+            }
+        }
+        ApiKey::CONSUMER_GROUP_DESCRIBE => {
+            let group_ids = vec!["c".into(), "nowhere".into()];
+            ask(world, version, &ConsumerGroupDescribeRequest { group_ids, ..Default::default() });
+        }
         ApiKey::API_VERSIONS => {
             for name in ["test", "-no-"] {
                 let request = ApiVersionsRequest {

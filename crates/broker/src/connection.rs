@@ -23,7 +23,7 @@ pub(crate) struct Limits {
 
 /// Serves a client until it goes, is idle for too long, or sends what cannot be.
 pub(crate) async fn serve(driver: Rc<Driver>, stream: Stream, peer: SocketAddr, limits: Limits) {
-    let (id, slot) = driver.connect("PLAINTEXT");
+    let (id, slot) = driver.connect("PLAINTEXT", peer.ip());
     let (reader, writer) = stream.into_split();
     let mut connection = Connection {
         driver: Rc::clone(&driver),

@@ -85,12 +85,14 @@ impl Driver {
         self.slots.borrow().len()
     }
 
-    pub(crate) fn connect(&self, listener: &str) -> (ConnectionId, Rc<Slot>) {
+    pub(crate) fn connect(&self, listener: &str, peer: std::net::IpAddr) -> (ConnectionId, Rc<Slot>) {
         let id = ConnectionId(self.next_connection.get());
         self.next_connection.set(id.0 + 1);
         let slot = Rc::new(Slot::default());
         self.slots.borrow_mut().insert(id, Rc::clone(&slot));
-        self.core.borrow_mut().handle_connect(self.clock.now(), id, listener);
+        let mut core = self.core.borrow_mut();
+        core.handle_connect(self.clock.now(), id, listener);
+        core.handle_peer(id, peer);
         (id, slot)
     }
 

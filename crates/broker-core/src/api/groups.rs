@@ -1,84 +1,76 @@
-//! JoinGroup (11), SyncGroup (14), Heartbeat (12), LeaveGroup (13), OffsetCommit (8), OffsetFetch (9), as long as there is no group
-//! coordinator: librdkafka wants them offered before it does anything with a group id, even with partitions assigned by hand.
+//! Requests for the group coordinator: JoinGroup (11), SyncGroup (14), Heartbeat (12), LeaveGroup (13), OffsetCommit (8), OffsetFetch (9),
+//! OffsetDelete (47), DescribeGroups (15), ListGroups (16), DeleteGroups (42), ConsumerGroupHeartbeat (68), ConsumerGroupDescribe (69).
+//!
+//! What they mean is in `groups/`; here they are read and handed over.
 
-use felice_protocol::error_code::ErrorCode;
-use felice_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest,
-    SyncGroupResponse, offset_commit, offset_fetch,
-};
-use felice_protocol::primitives::ByteStr;
+use felice_protocol::messages::ApiKey;
+use felice_protocol::primitives::Decoder;
+use felice_protocol::time::Now;
 
-const NOT_AVAILABLE: ErrorCode = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+use super::{Refusal, Reply, RequestContext, decode};
+use crate::broker::BrokerCore;
+use crate::coordinator::handle;
 
-pub(super) fn join_group(request: JoinGroupRequest) -> JoinGroupResponse {
-    JoinGroupResponse {
-        error_code: NOT_AVAILABLE,
-        protocol_name: Some(ByteStr::default()),
-        member_id: request.member_id,
-        ..Default::default()
-    }
-}
-
-pub(super) fn sync_group(_: SyncGroupRequest) -> SyncGroupResponse {
-    SyncGroupResponse { error_code: NOT_AVAILABLE, ..Default::default() }
-}
-
-pub(super) fn heartbeat(_: HeartbeatRequest) -> HeartbeatResponse {
-    HeartbeatResponse { error_code: NOT_AVAILABLE, ..Default::default() }
-}
-
-pub(super) fn leave_group(_: LeaveGroupRequest) -> LeaveGroupResponse {
-    LeaveGroupResponse { error_code: NOT_AVAILABLE, ..Default::default() }
-}
-
-pub(super) fn offset_commit(request: OffsetCommitRequest) -> OffsetCommitResponse {
-    use offset_commit::response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-    let topics = request.topics.into_iter().map(|topic| OffsetCommitResponseTopic {
-        name: topic.name,
-        topic_id: topic.topic_id,
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|partition| OffsetCommitResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: NOT_AVAILABLE,
-                ..Default::default()
+pub(super) fn dispatch(
+    core: &mut BrokerCore,
+    now: Now,
+    context: &RequestContext,
+    body: Decoder,
+) -> Result<Reply, Refusal> {
+    let c = context;
+    match c.api_key {
+        ApiKey::JOIN_GROUP => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| groups.handle_join_group(now, topics, caller, &request))
+        }
+        ApiKey::SYNC_GROUP => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| groups.handle_sync_group(now, topics, caller, request))
+        }
+        ApiKey::HEARTBEAT => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, _, caller| groups.handle_heartbeat(now, caller, &request))
+        }
+        ApiKey::LEAVE_GROUP => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| groups.handle_leave_group(now, topics, caller, request))
+        }
+        ApiKey::OFFSET_COMMIT => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| groups.handle_offset_commit(now, caller, topics, &request))
+        }
+        ApiKey::OFFSET_FETCH => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| groups.handle_offset_fetch(caller, topics, request))
+        }
+        ApiKey::OFFSET_DELETE => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| groups.handle_offset_delete(caller, topics, request))
+        }
+        ApiKey::DESCRIBE_GROUPS => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, _, caller| groups.handle_describe_groups(caller, &request))
+        }
+        ApiKey::LIST_GROUPS => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, _, caller| groups.handle_list_groups(caller, &request))
+        }
+        ApiKey::DELETE_GROUPS => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, _, caller| groups.handle_delete_groups(caller, &request))
+        }
+        ApiKey::CONSUMER_GROUP_HEARTBEAT => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| {
+                groups.handle_consumer_group_heartbeat(now, topics, caller, &request);
             })
-            .collect(),
-        ..Default::default()
-    });
-    OffsetCommitResponse { topics: topics.collect(), ..Default::default() }
-}
-
-pub(super) fn offset_fetch(request: OffsetFetchRequest) -> OffsetFetchResponse {
-    use offset_fetch::response::{OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic};
-    let groups = request.groups.into_iter().map(|group| OffsetFetchResponseGroup {
-        group_id: group.group_id,
-        error_code: NOT_AVAILABLE,
-        ..Default::default()
-    });
-    // Version 1 has no error of its own, only one for each partition.
-    let topics = request.topics.unwrap_or_default().into_iter().map(|topic| OffsetFetchResponseTopic {
-        name: topic.name,
-        partitions: topic
-            .partition_indexes
-            .iter()
-            .map(|index| OffsetFetchResponsePartition {
-                partition_index: *index,
-                committed_offset: -1,
-                metadata: Some(ByteStr::default()),
-                error_code: NOT_AVAILABLE,
-                ..Default::default()
+        }
+        ApiKey::CONSUMER_GROUP_DESCRIBE => {
+            let request = decode(c, body)?;
+            handle(core, now, c, |groups, topics, caller| {
+                groups.handle_consumer_group_describe(topics, caller, &request)
             })
-            .collect(),
-        ..Default::default()
-    });
-    let groups: Vec<_> = groups.collect();
-    OffsetFetchResponse {
-        error_code: if groups.is_empty() { NOT_AVAILABLE } else { ErrorCode::NONE },
-        topics: topics.collect(),
-        groups,
-        ..Default::default()
+        }
+        other => Err(Refusal(format!("{other} is not supported"))),
     }
 }

@@ -43,6 +43,8 @@ pub(crate) const OFFERED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::HEARTBEAT, 0, 4),
     (ApiKey::LEAVE_GROUP, 0, 5),
     (ApiKey::SYNC_GROUP, 0, 5),
+    (ApiKey::DESCRIBE_GROUPS, 0, 6),
+    (ApiKey::LIST_GROUPS, 0, 5),
     (ApiKey::API_VERSIONS, 0, 4),
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),
@@ -52,8 +54,12 @@ pub(crate) const OFFERED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::DESCRIBE_CONFIGS, 1, 4),
     (ApiKey::ALTER_CONFIGS, 0, 2),
     (ApiKey::CREATE_PARTITIONS, 0, 3),
+    (ApiKey::DELETE_GROUPS, 0, 2),
     (ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1),
+    (ApiKey::OFFSET_DELETE, 0, 0),
     (ApiKey::DESCRIBE_CLUSTER, 0, 2),
+    (ApiKey::CONSUMER_GROUP_HEARTBEAT, 0, 1),
+    (ApiKey::CONSUMER_GROUP_DESCRIBE, 0, 1),
 ];
 
 /// Where a request came from, and how its answer must look.
@@ -113,13 +119,7 @@ pub(crate) fn dispatch(
         ApiKey::FETCH => fetch::handle(core, now, c, decode(c, body)?),
         ApiKey::LIST_OFFSETS => answer(c, body, |request| list_offsets::handle(core, c.version, &request)),
         ApiKey::METADATA => answer(c, body, |request| metadata::handle(core, now, c, request)),
-        ApiKey::OFFSET_COMMIT => answer(c, body, groups::offset_commit),
-        ApiKey::OFFSET_FETCH => answer(c, body, groups::offset_fetch),
-        ApiKey::FIND_COORDINATOR => answer(c, body, |request| find_coordinator::handle(c, request)),
-        ApiKey::JOIN_GROUP => answer(c, body, groups::join_group),
-        ApiKey::HEARTBEAT => answer(c, body, groups::heartbeat),
-        ApiKey::LEAVE_GROUP => answer(c, body, groups::leave_group),
-        ApiKey::SYNC_GROUP => answer(c, body, groups::sync_group),
+        ApiKey::FIND_COORDINATOR => answer(c, body, |request| find_coordinator::handle(core, now, c, request)),
         ApiKey::API_VERSIONS => answer(c, body, |request| api_versions::handle(core, c, &request)),
         ApiKey::CREATE_TOPICS => answer(c, body, |request| create_topics::handle(core, now, c, request)),
         ApiKey::DELETE_TOPICS => answer(c, body, |request| delete_topics::handle(core, now, c, request)),
@@ -133,7 +133,7 @@ pub(crate) fn dispatch(
         }
         ApiKey::CREATE_PARTITIONS => answer(c, body, |request| create_partitions::handle(core, now, request)),
         ApiKey::DESCRIBE_CLUSTER => answer(c, body, |request| describe_cluster::handle(core, &request)),
-        other => Err(Refusal(format!("{other} is not supported"))),
+        _ => groups::dispatch(core, now, c, body),
     }
 }
 

@@ -108,9 +108,12 @@ impl GroupAnswer {
             Self::SyncGroup(answer) => context.encode(&answer),
             Self::Heartbeat(answer) => context.encode(&answer),
             Self::LeaveGroup(mut answer) => {
-                if context.version < 3 && answer.error_code.is_ok() {
+                if context.version < 3
+                    && let Some(member) = std::mem::take(&mut answer.members).first()
+                    && answer.error_code.is_ok()
+                {
                     // One member, whose error is the answer's.
-                    answer.error_code = answer.members.first().map_or(ErrorCode::NONE, |member| member.error_code);
+                    answer.error_code = member.error_code;
                 }
                 context.encode(&answer)
             }

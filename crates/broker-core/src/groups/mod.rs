@@ -97,7 +97,6 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct GroupCoordinator {
     config: GroupConfig,
-    consumer_config: ConsumerGroupConfig,
     random: Random,
     /// How many partitions `__consumer_offsets` has; none while it does not exist.
     partitions: i32,
@@ -110,11 +109,10 @@ pub(crate) struct GroupCoordinator {
 }
 
 impl GroupCoordinator {
-    pub(crate) fn new(config: GroupConfig, consumer_config: ConsumerGroupConfig, seed: u64, now: Now) -> Self {
+    pub(crate) fn new(config: GroupConfig, seed: u64, now: Now) -> Self {
         Self {
             next_expiry: now.instant() + config.offsets_retention_check_interval,
             config,
-            consumer_config,
             random: Random::new(seed),
             partitions: 0,
             offline: BTreeSet::new(),
@@ -127,6 +125,19 @@ impl GroupCoordinator {
     /// `__consumer_offsets` is there, with so many partitions.
     pub(crate) fn handle_offsets_topic(&mut self, partitions: i32) {
         self.partitions = partitions;
+    }
+
+    pub(crate) fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    /// Topics have come, grown or gone.
+    pub(crate) fn handle_topics_changed(&mut self, _topics: TopicsView<'_>) {
+        for entry in self.groups.values_mut() {
+            if let Group::Consumer(group) = &mut entry.group {
+                group.handle_topics_changed();
+            }
+        }
     }
 
     pub(crate) fn has_offsets_topic(&self) -> bool {
@@ -159,6 +170,10 @@ impl GroupCoordinator {
             }
             let (records, answers) = (step.records, step.answers);
             self.settle(&id, records, answers);
+        }
+        if self.next_expiry <= now.instant() {
+            self.next_expiry = now.instant() + self.config.offsets_retention_check_interval;
+            self.expire_offsets(now);
         }
     }
 

@@ -38,7 +38,6 @@ impl<'a> TopicsView<'a> {
     }
 
     /// All names, in their order.
-    #[expect(dead_code, reason = "the consumer protocol's regular expressions read it")]
     pub(crate) fn names(self) -> impl Iterator<Item = &'a ByteStr> {
         let all: Vec<&'a ByteStr> = match self {
             Self::Broker(topics) => topics.iter().map(|topic| &topic.name).collect(),

@@ -258,6 +258,16 @@ impl ClassicGroup {
         }
     }
 
+    /// The group cannot go on here: whoever waits hears it.
+    pub(crate) fn refuse_waiting(&mut self, step: &mut Step<'_>, error_code: ErrorCode) {
+        self.refuse_syncs(step, error_code);
+        for (member_id, member) in &mut self.members {
+            if let Some(waiter) = member.awaiting_join.take() {
+                step.answer(waiter, GroupAnswer::join_failed(member_id, error_code));
+            }
+        }
+    }
+
     /// Everybody who waits gets their assignment.
     pub(super) fn answer_syncs(&mut self, step: &mut Step<'_>) {
         for member in self.members.values_mut() {

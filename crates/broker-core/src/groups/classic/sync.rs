@@ -12,10 +12,7 @@ use felice_protocol::primitives::ByteStr;
 use super::{ClassicGroup, ClassicGroupState};
 use crate::groups::answer::GroupAnswer;
 use crate::groups::step::Step;
-use crate::groups::{Waiter, kept};
-
-/// A group whose record is larger than this cannot be written: `__consumer_offsets` takes no larger batch.
-const MAX_RECORD_BYTES: usize = 1_000_000;
+use crate::groups::{MAX_BATCH_BYTES, Waiter, kept};
 
 impl ClassicGroup {
     /// Takes the leader's assignment, or holds the request until that is there.
@@ -76,7 +73,7 @@ impl ClassicGroup {
         }
         self.transition(step.now, ClassicGroupState::Stable);
         let record = self.record();
-        if record.size() > MAX_RECORD_BYTES {
+        if record.size() > MAX_BATCH_BYTES {
             self.refuse_syncs(step, ErrorCode::UNKNOWN_SERVER_ERROR);
             self.prepare_rebalance(step);
             return;

@@ -84,13 +84,14 @@ impl ConsumerGroup {
             self.replace_member(replaced, &id, &mut records);
         }
         let metadata = classic_metadata(&old.metadata, caller, request, &subscription);
-        let changed = is_new || metadata.topics != old.metadata.topics || old.metadata.regex().is_some();
+        let own_changed = is_new || metadata.topics != old.metadata.topics || old.metadata.regex().is_some();
         if metadata != old.metadata {
             records.make(self, Change::Member(id.clone(), Some(metadata)));
         }
         if let Some(pattern) = old.metadata.regex() {
             self.forget_regex_without_members(pattern, &mut records);
         }
+        let changed = self.resolve_regexes(now, view, config, &mut records) || own_changed;
         // The last member of the consumer protocol has come back as a classic one: the group follows.
         let last_replaced = replaced.is_some() && !old.uses_classic_protocol();
         let becomes_classic = last_replaced && self.is_all_classic() && self.may_downgrade(config);
@@ -100,7 +101,7 @@ impl ConsumerGroup {
             self.advance_target(now, view, config, changed, &mut records);
         }
         let owned = owned_partitions(view, &subscription);
-        self.reconcile(now, view, &id, changed, Some(&owned), &mut records);
+        self.reconcile(now, view, &id, own_changed, Some(&owned), &mut records);
         self.timers.cancel(&id, Timer::Join);
         if let Some(member) = self.members.get(&id) {
             self.timers.set(&id, Timer::Session, now.instant() + super::session_timeout(member, config));

@@ -117,6 +117,8 @@ pub(crate) struct ConsumerGroup {
     regex_counts: BTreeMap<ByteStr, usize>,
     /// The topics are not those that the group's epoch was made for, or nobody knows.
     topics_changed: bool,
+    /// The same for what the regular expressions stand for.
+    regexes_outdated: bool,
     timers: Timers,
 }
 
@@ -140,7 +142,7 @@ impl Records {
 impl ConsumerGroup {
     /// A group without members that no record tells of yet.
     pub(crate) fn new(id: ByteStr) -> Self {
-        Self { id, topics_changed: true, ..Self::default() }
+        Self { id, topics_changed: true, regexes_outdated: true, ..Self::default() }
     }
 
     pub(crate) fn id(&self) -> &ByteStr {
@@ -199,6 +201,7 @@ impl ConsumerGroup {
     /// Topics have come, gone or grown: the next heartbeat looks at them again.
     pub(crate) fn handle_topics_changed(&mut self) {
         self.topics_changed = true;
+        self.regexes_outdated = true;
     }
 
     /// Makes the change of a record that was read from the log.

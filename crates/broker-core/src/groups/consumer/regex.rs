@@ -123,10 +123,11 @@ impl ConsumerGroup {
             .regex_counts
             .keys()
             .filter(|regex| {
-                self.topics_changed || self.regexes.get(*regex).is_none_or(|resolved| resolved.timestamp < too_old)
+                self.regexes_outdated || self.regexes.get(*regex).is_none_or(|resolved| resolved.timestamp < too_old)
             })
             .cloned()
             .collect();
+        self.regexes_outdated = false;
         let mut changed = false;
         for pattern in due {
             // Checked when the member brought it; one from another coordinator that cannot be read here stands for nothing.

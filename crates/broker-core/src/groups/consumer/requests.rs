@@ -13,10 +13,11 @@ use felice_protocol::time::Now;
 
 use super::change::Change;
 use super::{ConsumerGroup, Fenced, GroupError, check_heartbeat};
+use crate::groups::admin::GROUP_OPERATIONS;
 use crate::groups::answer::GroupAnswer;
 use crate::groups::step::Step;
 use crate::groups::topics_view::TopicsView;
-use crate::groups::{Caller, Entry, Group, GroupCoordinator, kept, migration};
+use crate::groups::{Caller, ClassicGroup, Entry, Group, GroupCoordinator, kept, migration};
 
 impl GroupCoordinator {
     /// Serves ConsumerGroupHeartbeat.
@@ -110,7 +111,7 @@ impl GroupCoordinator {
                 (_, Some(Group::Consumer(group))) => group.describe(view, &self.config.consumer),
             };
             if request.include_authorized_operations {
-                described.authorized_operations = ALL_OPERATIONS;
+                described.authorized_operations = GROUP_OPERATIONS;
             }
             described
         });
@@ -159,7 +160,7 @@ impl GroupCoordinator {
                     group.replay(change);
                     if group.is_unwritten() {
                         // Nothing is left but perhaps offsets, which need a group to be with.
-                        entry.group = Group::Classic(super::super::ClassicGroup::new(id, Now::default()));
+                        entry.group = Group::Classic(ClassicGroup::unknown(id));
                     }
                 }
             }
@@ -167,9 +168,6 @@ impl GroupCoordinator {
         Ok(())
     }
 }
-
-/// What everyone may do with a group as long as there is no authorizer: read, delete, describe, and describe and alter its configs.
-const ALL_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 fn not_found(message: String) -> GroupError {
     GroupError { code: ErrorCode::GROUP_ID_NOT_FOUND, message }
