@@ -61,6 +61,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The asked offset is not in the log.
     OffsetOutOfRange,
+    /// The application's own code failed at a record.
+    Application,
     /// An invariant of this client does not hold.
     Bug,
 }
@@ -232,6 +234,7 @@ impl Error {
             | ErrorKind::Decode
             | ErrorKind::OffsetOutOfRange
             | ErrorKind::Tls
+            | ErrorKind::Application
             | ErrorKind::Unsupported => Disposition::Fail,
             ErrorKind::Authentication | ErrorKind::Closed | ErrorKind::Bug => Disposition::Fatal,
         }

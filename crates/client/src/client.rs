@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::admin::Admin;
 use crate::clock;
+use crate::consumer::ConsumerBuilder;
 use crate::driver::{Driver, DriverShared};
 use crate::producer::ProducerBuilder;
 use crate::reader::ReaderBuilder;
@@ -304,6 +305,17 @@ impl Client {
     /// Begins a reader of partitions, without a group.
     pub fn reader(&self) -> ReaderBuilder {
         ReaderBuilder::new(self.clone())
+    }
+
+    /// Begins a consumer in this group.
+    pub fn consumer(&self, group: impl AsRef<str>) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.clone(), Some(group.as_ref()))
+    }
+
+    /// Begins a consumer without a group: it reads the partitions that it is told to, and commits nothing. A [`Reader`](crate::Reader) is simpler where they
+    /// do not change.
+    pub fn ungrouped_consumer(&self) -> ConsumerBuilder {
+        ConsumerBuilder::new(self.clone(), None)
     }
 
     /// Administrative calls.

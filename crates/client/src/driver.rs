@@ -20,6 +20,7 @@ use futures::task::AtomicWaker;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
+use crate::consumer::{ConsumerDriver, ConsumerKey};
 use crate::producer::{ProducerShared, Tag};
 use crate::reader::ReaderShared;
 
@@ -195,6 +196,7 @@ pub(crate) struct Driver {
     pub(crate) calls: BTreeMap<CallId, Caller>,
     pub(crate) producers: BTreeMap<ProducerKey, Arc<ProducerShared>>,
     pub(crate) readers: BTreeMap<ReaderKey, Arc<ReaderShared>>,
+    pub(crate) consumers: BTreeMap<ConsumerKey, ConsumerDriver>,
 }
 
 impl Driver {
@@ -213,6 +215,7 @@ impl Driver {
             calls: BTreeMap::new(),
             producers: BTreeMap::new(),
             readers: BTreeMap::new(),
+            consumers: BTreeMap::new(),
         }
     }
 
@@ -248,7 +251,8 @@ impl Driver {
             }
             self.drain(now);
             let waiting = self.producers.values().filter_map(|p| p.waiting_deadline()).min();
-            due = [self.core.poll_timeout(now), waiting].into_iter().flatten().min();
+            let consumers = self.consumers.values().filter_map(ConsumerDriver::poll_timeout).min();
+            due = [self.core.poll_timeout(now), waiting, consumers].into_iter().flatten().min();
             // A deadline that has passed and is still there would otherwise make this loop spin.
             let pause = due.map_or(Duration::from_secs(3600), clock::until).max(Duration::from_micros(200));
             let notified = pin!(shared.notify.notified());
@@ -287,11 +291,27 @@ impl Driver {
             }
             while let Some(event) = self.core.poll_event() {
                 quiet = false;
-                self.announce(event);
+                self.announce(now, event);
             }
+            for consumer in self.consumers.values_mut() {
+                quiet &= !consumer.work(&mut self.core, now);
+            }
+            self.consumers.retain(|_, consumer| !consumer.is_over());
             if quiet {
                 return;
             }
+        }
+    }
+
+    /// Does something with a consumer, where it is still there.
+    pub(crate) fn with_consumer(
+        &mut self,
+        key: ConsumerKey,
+        now: Now,
+        what: impl FnOnce(&mut ConsumerDriver, &mut ClientCore<Tag>, Now),
+    ) {
+        if let Some(consumer) = self.consumers.get_mut(&key) {
+            what(consumer, &mut self.core, now);
         }
     }
 
@@ -320,7 +340,7 @@ impl Driver {
         }
     }
 
-    fn announce(&mut self, event: Event<Tag>) {
+    fn announce(&mut self, now: Now, event: Event<Tag>) {
         match event {
             Event::Metadata(metadata) => {
                 for (key, producer) in self.producers.clone() {
@@ -335,6 +355,8 @@ impl Driver {
             Event::Fetch(key, event) => {
                 if let Some(reader) = self.readers.get(&key) {
                     reader.push(event);
+                } else if let Some(consumer) = self.consumers.get_mut(&ConsumerKey(key.0)) {
+                    consumer.handle_fetch(&mut self.core, event);
                 }
             }
             Event::Call(id, result) => {
@@ -343,8 +365,11 @@ impl Driver {
                     let _ = caller.send(result);
                 }
             }
-            // No consumer is registered here yet.
-            Event::Group(..) => {}
+            Event::Group(key, event) => {
+                if let Some(consumer) = self.consumers.values_mut().find(|consumer| consumer.member() == Some(key)) {
+                    consumer.handle_group(&mut self.core, now, event);
+                }
+            }
         }
     }
 }
@@ -356,6 +381,9 @@ impl Drop for Driver {
         }
         for reader in self.readers.values() {
             reader.abandon();
+        }
+        for consumer in self.consumers.values_mut() {
+            consumer.abandon();
         }
     }
 }

@@ -70,6 +70,7 @@
 mod admin;
 mod client;
 mod clock;
+mod consumer;
 mod driver;
 mod fetched_batch;
 mod producer;
@@ -88,7 +89,15 @@ pub mod config {
     pub use felice_client_core::config::table::{Kind, PROPERTIES, Property};
     pub use felice_client_core::config::{find as find_property, nearest as nearest_property};
 }
+pub use consumer::{
+    Batch, CloseReport, Commit, Consumer, ConsumerBuilder, ConsumerEvents, ConsumerHandle, Lag, Message, Order,
+    PartitionStream, Partitions, RebalanceListener, StartAt,
+};
+pub use felice_client_core::config::GroupProtocol;
 pub use felice_client_core::config::{Acks, Defaults, IsolationLevel, Properties};
+pub use felice_client_core::consumer::assignor;
+pub use felice_client_core::consumer::event::{ConsumerEvent, StallReason};
+pub use felice_client_core::consumer::group::{GroupMetadata, Subscription};
 pub use felice_client_core::consumer::{OffsetAndMetadata, TopicPartition};
 pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted};
 pub use felice_protocol as protocol;

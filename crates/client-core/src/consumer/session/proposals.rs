@@ -387,6 +387,17 @@ impl Session {
         self.revoke(now, None, held, deadline, true);
     }
 
+    /// What a listener has been told and has not come back from.
+    pub fn hearings(&self) -> Vec<Ticket> {
+        let hearing = |p: &&Proposal| !matches!(p.kind, Kind::Revoke(Phase::Waiting | Phase::Committing(_)));
+        self.proposals.iter().filter(hearing).map(|p| p.ticket).collect()
+    }
+
+    /// Whether a listener is at work.
+    pub fn is_hearing(&self) -> bool {
+        self.proposals.iter().any(|p| !matches!(p.kind, Kind::Revoke(Phase::Waiting | Phase::Committing(_))))
+    }
+
     /// Whether the session is on its way out.
     pub fn is_closing(&self) -> bool {
         self.closing.is_some()
