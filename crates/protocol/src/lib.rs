@@ -5,6 +5,7 @@
 //! - [`records`]: record batches, format 2
 //! - [`compression`]: gzip, snappy, lz4, zstd
 //! - [`sasl`]: PLAIN and SCRAM, both sides
+//! - [`division`]: partitions divided evenly, as members and brokers do it
 //! - [`error_code`]: Kafka's error codes
 //! - [`time`]: the time as it is passed in
 //!
@@ -27,6 +28,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod compression;
+pub mod division;
 pub mod error_code;
 pub mod messages;
 pub mod primitives;

@@ -17,13 +17,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::hand_out::{Deal, keep};
-use super::{Given, Problem};
+use super::{Divided, Division};
 
-pub(super) fn solve(problem: &Problem<'_>) -> Given {
-    let mut flow = Flow::new(problem);
-    flow.fill(problem);
+pub(super) fn divide(division: &Division) -> Divided {
+    let mut flow = Flow::new(division);
+    flow.fill(division);
     flow.improve();
-    flow.hand_out(problem)
+    flow.hand_out(division)
 }
 
 /// One subscriber of one topic.
@@ -66,14 +66,14 @@ const START: usize = usize::MAX;
 
 impl Flow {
     /// Everybody keeps its own.
-    fn new(problem: &Problem<'_>) -> Self {
-        let mut members = vec![Vec::new(); problem.members.len()];
-        let mut sizes = vec![0; problem.members.len()];
-        let mut topics = Vec::with_capacity(problem.topics.len());
-        for (number, topic) in problem.topics.iter().enumerate() {
+    fn new(division: &Division) -> Self {
+        let mut members = vec![Vec::new(); division.members.len()];
+        let mut sizes = vec![0; division.members.len()];
+        let mut topics = Vec::with_capacity(division.topics.len());
+        for (number, topic) in division.topics.iter().enumerate() {
             let mut owned: BTreeMap<usize, usize> = BTreeMap::new();
-            for owner in topic.past.iter().filter_map(|past| past.owner) {
-                *owned.entry(owner).or_default() += 1;
+            for owner in topic.owners.iter().flatten() {
+                *owned.entry(*owner).or_default() += 1;
             }
             let mut seats = Vec::with_capacity(topic.subscribers.len());
             for member in topic.subscribers.iter().copied() {
@@ -89,11 +89,11 @@ impl Flow {
     }
 
     /// What nobody owned goes to the smallest, topics with the fewest subscribers first.
-    fn fill(&mut self, problem: &Problem<'_>) {
+    fn fill(&mut self, division: &Division) {
         let mut order: Vec<usize> = (0..self.topics.len()).collect();
         order.sort_by_key(|topic| self.topics[*topic].len());
         for topic in order {
-            let free = problem.topics[topic].past.iter().filter(|past| past.owner.is_none()).count();
+            let free = division.topics[topic].owners.iter().filter(|owner| owner.is_none()).count();
             if free == 0 {
                 continue;
             }
@@ -210,28 +210,28 @@ impl Flow {
     }
 
     /// From counts to partitions.
-    fn hand_out(&self, problem: &Problem<'_>) -> Given {
-        let mut given: Given = Vec::with_capacity(self.topics.len());
+    fn hand_out(&self, division: &Division) -> Divided {
+        let mut given: Divided = Vec::with_capacity(self.topics.len());
         for (topic, seats) in self.topics.iter().enumerate() {
             let mut own: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-            for (partition, past) in problem.topics[topic].past.iter().enumerate() {
-                if let Some(owner) = past.owner {
-                    own.entry(owner).or_default().push((topic, partition));
+            for (partition, owner) in division.topics[topic].owners.iter().enumerate() {
+                if let Some(owner) = owner {
+                    own.entry(*owner).or_default().push((topic, partition));
                 }
             }
-            let mut partitions = vec![None; problem.topics[topic].past.len()];
-            let mut due = vec![0; problem.members.len()];
+            let mut partitions = vec![None; division.topics[topic].owners.len()];
+            let mut due = vec![0; division.members.len()];
             for seat in seats {
                 due[seat.member] = seat.taken;
                 for (_, partition) in
-                    keep(problem, seat.member, own.remove(&seat.member).unwrap_or_default(), seat.kept)
+                    keep(division, seat.member, own.remove(&seat.member).unwrap_or_default(), seat.kept)
                 {
                     partitions[partition] = Some(seat.member);
                 }
             }
-            let mut deal = Deal::new(problem, due);
+            let mut deal = Deal::new(division, due);
             for (partition, given) in partitions.iter_mut().enumerate().filter(|(_, given)| given.is_none()) {
-                *given = deal.in_rack(problem, topic, partition);
+                *given = deal.in_rack(division, topic, partition);
             }
             for given in partitions.iter_mut().filter(|given| given.is_none()) {
                 *given = deal.next();
