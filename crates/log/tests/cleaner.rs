@@ -520,6 +520,39 @@ fn a_crash_at_any_operation_of_a_round_loses_nothing() {
 }
 
 #[test]
+fn a_record_goes_only_when_the_one_that_replaces_it_is_durable() {
+    let prepare = |disk: &MemDisk| {
+        let mut log = open(disk, compacted(), RecoveryHint::default()).unwrap();
+        put(&mut log, &[("a", Some("old")), ("b", Some("old"))]);
+        log.roll(now(0)).unwrap();
+        log.flush().unwrap();
+        put(&mut log, &[("a", Some("new"))]);
+        log.roll(now(0)).unwrap();
+        put(&mut log, &[("b", Some("new"))]);
+        log.roll(now(0)).unwrap();
+        log
+    };
+    let disk = MemDisk::new();
+    let mut log = prepare(&disk);
+    let first = disk.operations();
+    clean(&mut log);
+    let total = disk.operations();
+    let mut seen = BTreeSet::new();
+    for stop in first..=total {
+        let disk = MemDisk::new();
+        let mut log = prepare(&disk);
+        disk.fail(stop, u64::MAX);
+        clean_at(&mut log, 0, tiny_steps()).ok();
+        disk.crash();
+        let log = open(&disk, compacted(), after_crash(log.recovery_point())).unwrap();
+        let values = last_values(&read_committed(&log));
+        assert_eq!(values.len(), 2, "stopped at {stop}: {values:?}");
+        seen.insert(values);
+    }
+    assert!(seen.len() > 1, "{seen:?}");
+}
+
+#[test]
 fn a_disk_that_refuses_leaves_the_log_as_it_was() {
     let (total, first) = {
         let disk = MemDisk::new();

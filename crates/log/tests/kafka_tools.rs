@@ -10,9 +10,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use felice_log::{AppendOrigin, Cleaner, CleanerConfig, CleanerStep, Log, LogConfig, RecoveryHint, TimestampType};
-use felice_protocol::compression::Compression;
-use felice_protocol::records::{EndTransactionMarker, Producer};
+use felice_log::{
+    AppendOrigin, Cleaner, CleanerConfig, CleanerStats, CleanerStep, Log, LogConfig, RecoveryHint, TimestampType,
+};
+use felice_protocol::compression::{Compression, Decompressor};
+use felice_protocol::records::{EndTransactionMarker, Producer, RecordBatches};
 use support::*;
 
 fn class_path() -> Option<String> {
@@ -119,8 +121,8 @@ fn apache_kafka_reads_what_was_written() {
     judge(&class_path, &dir);
 }
 
-/// A compacted log with everything in it: codecs, both timestamp types, tombstones, emptied batches, transactions of each end, cleaned twice.
-fn write_cleaned_log(dir: &Path, timestamp_type: TimestampType) -> Log {
+/// A log to be compacted with everything in it: codecs, tombstones, idempotent producers, transactions of each end.
+fn write_dirty_log(dir: &Path, timestamp_type: TimestampType) -> Log {
     let config = LogConfig {
         compact: true,
         delete: false,
@@ -130,50 +132,125 @@ fn write_cleaned_log(dir: &Path, timestamp_type: TimestampType) -> Log {
         timestamp_type,
         ..small()
     };
-    let mut log = Log::open(Arc::new(OsDisk), dir.to_owned(), config, RecoveryHint::default(), now(0)).unwrap();
+    Log::open(Arc::new(OsDisk), dir.to_owned(), config, RecoveryHint::default(), now(0)).unwrap()
+}
+
+/// What the log's producers have sent.
+#[derive(Default)]
+struct Sequences {
+    idempotent: i32,
+    transactional: i32,
+}
+
+fn fill(log: &mut Log, time: i64, round: i32, sequences: &mut Sequences) {
     let four = |next: &mut i32| std::mem::replace(next, *next + 4);
-    let (mut sequence, mut transaction_sequence) = (0, 0);
-    for round in 0..2_i32 {
-        for index in 0..60_i32 {
-            let codec = Compression::ALL[index as usize % 5];
-            let values: Vec<(String, Option<String>)> = (0..4)
-                .map(|record| {
-                    let key = (index * 7 + record * 5) % 40;
-                    (format!("key {key}"), (key % 9 > 0).then(|| format!("value {round} {index} {}", "v".repeat(40))))
-                })
-                .collect();
-            let records: Vec<_> = values.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
-            let producer = match index % 3 {
-                0 => Producer::NONE,
-                _ => Producer { id: 1000, epoch: 0, base_sequence: four(&mut sequence) },
-            };
-            append(&mut log, keyed(i64::from(index) * 10, &records, codec, producer, false));
-            if index % 10 == 4 {
-                let base_sequence = four(&mut transaction_sequence);
-                let producer = Producer { id: 2000, epoch: 1, base_sequence };
-                append(&mut log, keyed(0, &records, codec, producer, true));
-                let marker = EndTransactionMarker { committed: index % 20 == 4, coordinator_epoch: 4 };
-                let marker = BytesMut::from(&marker.to_batch(0, START + 700, 0, 2000, 1)[..]);
-                log.append_as_leader(now(0), marker, 0, AppendOrigin::Coordinator).unwrap();
-            }
-        }
-        log.roll(now(0)).unwrap();
-        let end = log.log_end_offset();
-        let to_clean = log.to_clean(now(0), end).unwrap();
-        let mut cleaner = Cleaner::new(CleanerConfig { step_bytes: 1000, ..CleanerConfig::default() });
-        cleaner.start(now(0), &log, &to_clean).unwrap();
-        loop {
-            match cleaner.step(now(0), &mut log, end).unwrap() {
-                CleanerStep::Sync(flush) => cleaner.handle_synced(&mut log, flush.run()).unwrap(),
-                CleanerStep::Done(stats) => {
-                    assert!(stats.bytes_written < stats.bytes_read * 2 / 3, "{stats:?}");
-                    break;
-                }
-                _ => {}
-            }
+    for index in 0..60_i32 {
+        let codec = Compression::ALL[index as usize % 5];
+        let values: Vec<(String, Option<String>)> = (0..4)
+            .map(|record| {
+                let key = (index * 7 + record * 5) % 40;
+                (format!("key {key}"), (key % 9 > 0).then(|| format!("value {round} {index} {}", "v".repeat(40))))
+            })
+            .collect();
+        let records: Vec<_> = values.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+        let producer = match index % 3 {
+            0 => Producer::NONE,
+            _ => Producer { id: 1000, epoch: 0, base_sequence: four(&mut sequences.idempotent) },
+        };
+        let send = |log: &mut Log, batch, origin| log.append_as_leader(now(time), batch, 0, origin).unwrap();
+        let batch = keyed(time + i64::from(index) * 10, &records, codec, producer, false);
+        send(log, batch, AppendOrigin::Client);
+        if index % 10 == 4 {
+            let producer = Producer { id: 2000, epoch: 1, base_sequence: four(&mut sequences.transactional) };
+            send(log, keyed(time, &records, codec, producer, true), AppendOrigin::Client);
+            let marker = EndTransactionMarker { committed: index % 20 == 4, coordinator_epoch: 4 };
+            let marker = BytesMut::from(&marker.to_batch(0, START + time + 700, 0, 2000, 1)[..]);
+            send(log, marker, AppendOrigin::Coordinator);
         }
     }
+    log.roll(now(time)).unwrap();
+}
+
+fn clean(log: &mut Log, time: i64) -> CleanerStats {
+    let end = log.log_end_offset();
+    let mut cleaner = Cleaner::new(CleanerConfig { step_bytes: 1000, ..CleanerConfig::default() });
+    cleaner.start(now(time), log, &log.to_clean(now(time), end).unwrap()).unwrap();
+    loop {
+        match cleaner.step(now(time), log, end).unwrap() {
+            CleanerStep::Sync(flush) => cleaner.handle_synced(log, flush.run()).unwrap(),
+            CleanerStep::Done(stats) => return stats,
+            _ => {}
+        }
+    }
+}
+
+fn write_cleaned_log(dir: &Path, timestamp_type: TimestampType) -> Log {
+    let mut log = write_dirty_log(dir, timestamp_type);
+    let mut sequences = Sequences::default();
+    for round in 0..2_i32 {
+        fill(&mut log, 0, round, &mut sequences);
+        let stats = clean(&mut log, 0);
+        assert!(stats.bytes_written < stats.bytes_read * 2 / 3, "{stats:?}");
+    }
     log
+}
+
+/// Apache Kafka 4.3.1 cleaned the same log: what it left is in `compacted.tsv`. Felice leaves that, and beside it the header of a segment's last batch.
+#[test]
+fn a_log_is_cleaned_as_apache_kafka_cleans_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut log = write_dirty_log(temporary.path(), TimestampType::CreateTime);
+    fill(&mut log, 0, 0, &mut Sequences::default());
+    clean(&mut log, 0);
+    let mut cleaned = Vec::new();
+    let mut offset = 0;
+    while offset < log.log_end_offset() {
+        let read = log.read(offset, 1 << 20, i64::MAX, true).unwrap();
+        for batch in RecordBatches::new(read.records) {
+            let batch = batch.unwrap();
+            let records = batch.records(&mut Decompressor::new(), 1 << 20).unwrap();
+            let offsets: Vec<String> = records.iter().map(|record| record.unwrap().offset.to_string()).collect();
+            let is_segments_last = batch.count() == 0
+                && batch.producer_id() < 0
+                && log.segment_base_offsets().any(|base| base == batch.next_offset());
+            if !is_segments_last {
+                cleaned.push(format!(
+                    "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+                    batch.base_offset(),
+                    batch.last_offset(),
+                    batch.count(),
+                    batch.base_sequence(),
+                    batch.producer_id(),
+                    batch.is_transactional(),
+                    batch.is_control(),
+                    if batch.delete_horizon_ms().is_some() { "horizon" } else { "-" },
+                    batch.compression(),
+                    offsets.join(",")
+                ));
+            }
+        }
+        offset = read.next_offset;
+    }
+    let kafkas = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kafka-4.3.1/compacted.tsv");
+    let kafkas = std::fs::read_to_string(kafkas).unwrap();
+    assert_eq!(cleaned, kafkas.lines().collect::<Vec<_>>());
+}
+
+/// Writes the same log twice under `FELICE_LOG_DIR`, once as it was written and once cleaned, with records of the time that `FELICE_TIME` says (in
+/// milliseconds): for a broker of Apache Kafka to read the one and to clean the other.
+#[test]
+#[ignore = "a tool: writes partitions where FELICE_LOG_DIR says"]
+fn write_compacted_partitions_for_apache_kafka() {
+    let dir = PathBuf::from(std::env::var_os("FELICE_LOG_DIR").unwrap());
+    let time = std::env::var("FELICE_TIME").unwrap().parse::<i64>().unwrap() - START;
+    for name in ["dirty", "clean"] {
+        let mut log = write_dirty_log(&dir.join(name), TimestampType::CreateTime);
+        fill(&mut log, time, 0, &mut Sequences::default());
+        if name == "clean" {
+            clean(&mut log, time);
+        }
+        log.close(now(time)).unwrap();
+    }
 }
 
 #[test]
