@@ -2,7 +2,7 @@
 
 use felice_conformance::groups::{BROKER_PROPERTIES, tool};
 use felice_conformance::kafka::{Kafka, KafkaOptions};
-use felice_conformance::{Failure, wanted_in_full};
+use felice_conformance::{Extent, Failure, wanted_in_full};
 
 #[path = "support/group.rs"]
 mod group;
@@ -22,7 +22,29 @@ fn every_client_s_groups_live_on_apache_kafka() {
     let test = "every_client_s_groups_live_on_apache_kafka";
     let Some(extent) = asked_for(test) else { return };
     let Some(kafka) = kafka(test) else { return };
-    matrix::judge(test, &kafka.bootstrap(), extent, matrix::foreign());
+    matrix::judge(test, &kafka.bootstrap(), extent, [matrix::foreign(), matrix::mixed()].concat());
+    kafka.stop().unwrap();
+}
+
+#[test]
+fn chained_groups_are_exact_on_apache_kafka() {
+    let test = "chained_groups_are_exact_on_apache_kafka";
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let Some(kafka) = kafka(test) else { return };
+    matrix::judge_chains(test, &kafka.bootstrap(), Extent::Full);
+    kafka.stop().unwrap();
+}
+
+#[test]
+fn confluent_kafka_s_consumer_passes_on_apache_kafka() {
+    let test = "confluent_kafka_s_consumer_passes_on_apache_kafka";
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let Some(kafka) = kafka(test) else { return };
+    matrix::judge_consumers(test, &kafka.bootstrap());
     kafka.stop().unwrap();
 }
 

@@ -24,7 +24,35 @@ async fn every_client_s_groups_live_on_the_broker() {
     let Some(extent) = asked_for(test) else { return };
     let broker = broker().await;
     let bootstrap = broker.bootstrap().to_owned();
-    tokio::task::spawn_blocking(move || matrix::judge(test, &bootstrap, extent, matrix::foreign())).await.unwrap();
+    tokio::task::spawn_blocking(move || {
+        matrix::judge(test, &bootstrap, extent, [matrix::foreign(), matrix::mixed()].concat())
+    })
+    .await
+    .unwrap();
+    broker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "the broker has no group coordinator yet"]
+async fn chained_groups_are_exact_on_the_broker() {
+    let test = "chained_groups_are_exact_on_the_broker";
+    let Some(extent) = asked_for(test) else { return };
+    let broker = broker().await;
+    let bootstrap = broker.bootstrap().to_owned();
+    tokio::task::spawn_blocking(move || matrix::judge_chains(test, &bootstrap, extent)).await.unwrap();
+    broker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "the broker has no group coordinator yet"]
+async fn confluent_kafka_s_consumer_accepts_the_broker() {
+    let test = "confluent_kafka_s_consumer_accepts_the_broker";
+    if asked_for(test).is_none() {
+        return;
+    }
+    let broker = broker().await;
+    let bootstrap = broker.bootstrap().to_owned();
+    tokio::task::spawn_blocking(move || matrix::judge_consumers(test, &bootstrap)).await.unwrap();
     broker.shutdown().await.unwrap();
 }
 

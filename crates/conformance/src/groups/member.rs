@@ -44,6 +44,14 @@ pub(crate) struct Member {
 }
 
 impl Program {
+    /// A short name, fit for a topic.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Other(path) => path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            program => format!("{program:?}").to_lowercase(),
+        }
+    }
+
     /// Starts a member of `group`; its events go to `lines` under the number `id`, and at its end an error.
     pub(crate) fn join(&self, id: usize, seat: &Seat<'_>, lines: Sender<Line>) -> Result<Member, Failure> {
         let dir = tempfile::tempdir()?;

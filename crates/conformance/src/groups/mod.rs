@@ -4,7 +4,9 @@
 //! committed. [`member`] runs one, [`ledger`] judges what all of them told together, [`scenario`] lets members join, leave, die and come
 //! back. Nothing here knows which client or which broker it is.
 
+pub mod chain;
 pub mod command;
+pub mod consumers;
 pub mod event;
 pub mod ledger;
 pub mod member;

@@ -40,10 +40,9 @@ pub struct Run<'a> {
     pub bootstrap: &'a str,
     /// Names the group and its topic of six partitions, which exists and is empty.
     pub name: &'a str,
-    /// What its members speak: a classic assignor, or `consumer`, `consumer:uniform`, `consumer:range`.
-    pub assignor: &'a str,
-    /// Whose clients A, B and C are.
-    pub members: [Program; 3],
+    /// Whose clients A, B and C are, and what they speak: a classic assignor (Java's: several, with `+` between), or `consumer`,
+    /// `consumer:uniform`, `consumer:range`.
+    pub members: [(Program, &'a str); 3],
     /// Whether all members are static.
     pub is_static: bool,
     /// Records in all.
@@ -84,7 +83,7 @@ impl fmt::Display for Verdict {
 
 impl fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} {}", self.name, self.members, self.assignor)
+        write!(f, "{} {:?}", self.name, self.members)
     }
 }
 
@@ -167,7 +166,8 @@ impl Stage<'_> {
         self.wait("C reads", |stage| stage.ledger.reads_of(C) > read)?;
         let died = self.kill(C)?;
         // A static member takes its place again at once; in the consumer protocol only after the dead one's session.
-        let waits = self.run.is_static && !self.run.assignor.starts_with("consumer");
+        let waits =
+            self.run.is_static && !self.run.members.iter().any(|(_, assignor)| assignor.starts_with("consumer"));
         let death = if waits { Duration::ZERO } else { self.settle(&[A])? };
         self.join(C_AGAIN)?;
         let back = self.settle(&[A, C_AGAIN])?;
@@ -194,14 +194,14 @@ impl Stage<'_> {
     fn join(&mut self, id: usize) -> Result<(), Failure> {
         let place = if id == C_AGAIN { C } else { id };
         let instance = self.run.is_static.then(|| format!("{}-{place}", self.run.name));
+        let (program, assignor) = self.run.members.get(place).context("a member's program")?;
         let seat = Seat {
             bootstrap: self.run.bootstrap,
             group: self.run.name,
             topic: self.run.name,
-            assignor: self.run.assignor,
+            assignor,
             instance: instance.as_deref(),
         };
-        let program = self.run.members.get(place).context("a member's program")?;
         let member = program.join(id, &seat, self.sender.clone())?;
         self.members.insert(id, member);
         Ok(())

@@ -88,18 +88,18 @@ impl Peer {
         command.args([bootstrap, topic, &count.to_string()]);
         let finished = process::run(&mut command, "", RUN_WITHIN)?;
         let report = read_report(&finished)?;
-        check_complete(&report)?;
+        check_complete(&report, &SCENARIO)?;
         Ok(report)
     }
 }
 
-fn check_complete(report: &Report) -> anyhow::Result<()> {
-    let missing: Vec<_> = SCENARIO.iter().filter(|check| report.checks.iter().all(|done| done != *check)).collect();
+pub(crate) fn check_complete(report: &Report, checks: &[&str]) -> anyhow::Result<()> {
+    let missing: Vec<_> = checks.iter().filter(|check| report.checks.iter().all(|done| done != *check)).collect();
     anyhow::ensure!(missing.is_empty(), "{}: checks that did not run: {missing:?}", report.client);
     Ok(())
 }
 
-fn read_report(finished: &process::Finished) -> anyhow::Result<Report> {
+pub(crate) fn read_report(finished: &process::Finished) -> anyhow::Result<Report> {
     let line = finished.stdout.lines().last().unwrap_or_default();
     let json: serde_json::Value = serde_json::from_str(line)
         .with_context(|| format!("no report ({}): {}", finished.status, process::tail(&finished.stderr)))?;
@@ -251,7 +251,7 @@ mod tests {
     fn a_verdict_counts_only_with_a_report_and_a_clean_exit() {
         let ok = r#"{"client":"x 1","ok":true,"checks":["create","delete"]}"#;
         assert_eq!(report(0, ok).unwrap().checks, ["create", "delete"]);
-        let incomplete = check_complete(&report(0, ok).unwrap()).unwrap_err().to_string();
+        let incomplete = check_complete(&report(0, ok).unwrap(), &SCENARIO).unwrap_err().to_string();
         assert!(incomplete.contains("create-again") && !incomplete.contains(r#""create""#), "{incomplete}");
         assert!(report(1, ok).is_err());
         assert!(report(0, "").unwrap_err().to_string().contains("why"));

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use felice_conformance::groups::{Program, Run};
+use felice_conformance::groups::{Program, Run, chain, consumers};
 use felice_conformance::{Extent, Failure};
 
 use crate::group::Writer;
@@ -10,16 +10,21 @@ use crate::group::Writer;
 /// A group that is to be tried.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
-    pub(crate) members: [Program; 3],
-    pub(crate) assignor: &'static str,
+    /// Clients A, B and C with what they speak.
+    pub(crate) members: [(Program, &'static str); 3],
     pub(crate) is_static: bool,
     /// Whether the sample has it too.
     pub(crate) sampled: bool,
 }
 
 impl Group {
-    fn of(program: &Program, assignor: &'static str, sampled: bool) -> Self {
-        Self { members: [program.clone(), program.clone(), program.clone()], assignor, is_static: false, sampled }
+    /// Three members of one client.
+    pub(crate) fn of(program: &Program, assignor: &'static str, sampled: bool) -> Self {
+        Self::mixed([(program.clone(), assignor), (program.clone(), assignor), (program.clone(), assignor)], sampled)
+    }
+
+    pub(crate) fn mixed(members: [(Program, &'static str); 3], sampled: bool) -> Self {
+        Self { members, is_static: false, sampled }
     }
 
     fn with_static_members(self) -> Self {
@@ -27,20 +32,32 @@ impl Group {
     }
 
     fn name(&self) -> String {
-        let programs: Vec<_> = match &self.members {
-            [a, b, c] if a == b && b == c => vec![a],
-            members => members.iter().collect(),
-        };
-        let programs: Vec<_> = programs
-            .iter()
-            .map(|p| match p {
-                Program::Other(path) => path.file_name().map_or("other".into(), |n| n.to_string_lossy().into_owned()),
-                program => format!("{program:?}").to_lowercase(),
-            })
-            .collect();
+        let mut programs: Vec<_> = self.members.iter().map(|(program, _)| program.name()).collect();
+        programs.dedup();
+        let mut assignors: Vec<_> =
+            self.members.iter().map(|(_, assignor)| assignor.replace([':', '+'], "-")).collect();
+        assignors.dedup();
         let kind = if self.is_static { "-static" } else { "" };
-        format!("{}-{}{kind}", programs.join("-"), self.assignor.replace([':', '+'], "-"))
+        format!("{}-{}{kind}", programs.join("-"), assignors.join("-"))
     }
+}
+
+/// Clients that are not the same in one group, and both protocols in one.
+pub(crate) fn mixed() -> Vec<Group> {
+    use Program::{C, FranzGo, Java, Python, Sarama};
+    vec![
+        Group::mixed(
+            [(Java, "cooperative-sticky"), (Python, "cooperative-sticky"), (FranzGo, "cooperative-sticky")],
+            true,
+        ),
+        // From the classic protocol to the other and back, while the group lives.
+        Group::mixed([(Java, "range"), (Java, "consumer"), (Java, "consumer")], true),
+        Group::mixed([(FranzGo, "consumer"), (Java, "range"), (Python, "range")], false),
+        Group::mixed([(C, "range"), (FranzGo, "range"), (Java, "range")], false),
+        Group::mixed([(Sarama, "roundrobin"), (C, "roundrobin"), (FranzGo, "roundrobin")], false),
+        Group::mixed([(FranzGo, "sticky"), (Sarama, "sticky"), (Java, "sticky")], false),
+        Group::mixed([(Python, "consumer"), (Java, "consumer"), (FranzGo, "consumer:uniform")], false),
+    ]
 }
 
 /// Every foreign client with every assignor and protocol that it has. The sample has each client once and each protocol.
@@ -119,14 +136,13 @@ fn live(
 ) -> Result<felice_conformance::groups::Verdict, Failure> {
     let name = group.name();
     // Before the topic: a client that the machine lacks leaves nothing behind.
-    for program in &group.members {
+    for (program, _) in &group.members {
         felice_conformance::groups::command::member(program)?;
     }
     writer.create(&name, 1);
     let run = Run {
         bootstrap,
         name: &name,
-        assignor: group.assignor,
         members: group.members.clone(),
         is_static: group.is_static,
         records: 6 * extent.records(),
@@ -134,4 +150,31 @@ fn live(
         disturb: None,
     };
     run.judge()
+}
+
+/// Chains of franz-go's groups with each balancer: all keys, exactly. Panics with what failed.
+pub(crate) fn judge_chains(test: &str, bootstrap: &str, extent: Extent) {
+    let (records, balancers): (_, &[&str]) = match extent {
+        Extent::Sampled => (20_000, &["cooperative-sticky", "consumer:uniform"]),
+        Extent::Full => (500_000, &chain::FRANZ_GO),
+    };
+    for balancer in balancers {
+        let prefix = format!("chain-{}", balancer.replace(':', "-"));
+        match chain::franz_go(bootstrap, &prefix, records, balancer) {
+            Ok(report) => eprintln!("{balancer}: {report}"),
+            Err(Failure::Skip(skip)) => return skip.announce(test),
+            Err(Failure::Failed(error)) => panic!("{error:#}"),
+        }
+    }
+}
+
+/// What else confluent-kafka's consumer does in a group, in both protocols. Panics with what failed.
+pub(crate) fn judge_consumers(test: &str, bootstrap: &str) {
+    for protocol in ["classic", "consumer"] {
+        match consumers::judge(bootstrap, "consumers", protocol) {
+            Ok(report) => eprintln!("{}: {}", report.client, report.checks.join(" ")),
+            Err(Failure::Skip(skip)) => return skip.announce(test),
+            Err(Failure::Failed(error)) => panic!("{error:#}"),
+        }
+    }
 }
