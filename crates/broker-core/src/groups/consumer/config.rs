@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::BrokerConfig;
 
-use super::assign::ServerAssignor;
+use crate::groups::assignor::ServerAssignor;
 
 /// Which way a group may change its protocol while it has members: `group.consumer.migration.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

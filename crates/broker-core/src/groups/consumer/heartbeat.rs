@@ -9,7 +9,6 @@ use felice_protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHear
 use felice_protocol::primitives::ByteStr;
 use felice_protocol::time::Now;
 
-use super::assign::ServerAssignor;
 use super::assignment::{Held, Partitions};
 use super::change::Change;
 use super::config::ConsumerGroupConfig;
@@ -18,6 +17,7 @@ use super::member::{Current, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, Member, MemberMeta
 use super::reconcile::Step;
 use super::timers::Timer;
 use super::{ConsumerGroup, GroupError, Records, regex};
+use crate::groups::assignor::ServerAssignor;
 use crate::groups::topics_view::TopicsView;
 use crate::groups::{Caller, kept};
 

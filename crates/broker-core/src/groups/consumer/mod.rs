@@ -9,7 +9,7 @@
 //! | `member`, `assignment` | what a member asked for and has |
 //! | `change` | the records of `__consumer_offsets`; all state is what they say |
 //! | `heartbeat` | ConsumerGroupHeartbeat: join, change, leave |
-//! | `target` | who should have what; `assign` the two assignors |
+//! | `target` | who should have what, by one of the two assignors (`groups/assignor`) |
 //! | `reconcile` | one step of a member towards its target |
 //! | `fence` | members that go: by themselves, or because a deadline is over |
 //! | `timers` | the deadlines |
@@ -21,7 +21,6 @@
 //!
 //! Java: `org.apache.kafka.coordinator.group.modern.consumer.ConsumerGroup` and half of `GroupMetadataManager`.
 
-pub(crate) mod assign;
 pub(crate) mod assignment;
 pub(crate) mod change;
 mod classic;
@@ -222,7 +221,11 @@ impl ConsumerGroup {
 
     /// Whether nothing is left of the group in the log.
     pub(crate) fn is_unwritten(&self) -> bool {
-        self.epoch == 0 && self.members.is_empty()
+        self.epoch == 0
+            && self.assignment_epoch == 0
+            && self.members.is_empty()
+            && self.targets.is_empty()
+            && self.regexes.is_empty()
     }
 
     /// The records that take the group out of the log.

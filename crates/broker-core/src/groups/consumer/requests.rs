@@ -158,9 +158,12 @@ impl GroupCoordinator {
                 }
                 if let Group::Consumer(group) = &mut entry.group {
                     group.replay(change);
-                    if group.is_unwritten() {
+                    if is_tombstone && group.is_unwritten() {
                         // Nothing is left but perhaps offsets, which need a group to be with.
-                        entry.group = Group::Classic(ClassicGroup::unknown(id));
+                        entry.group = Group::Classic(ClassicGroup::unknown(id.clone()));
+                        if entry.offsets.is_empty() {
+                            self.groups.remove(&id);
+                        }
                     }
                 }
             }

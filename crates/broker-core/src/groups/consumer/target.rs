@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::Now;
 
-use super::assign::{MemberSpec, ServerAssignor, assign};
 use super::change::Change;
 use super::config::ConsumerGroupConfig;
 use super::{ConsumerGroup, Records};
+use crate::groups::assignor::{MemberSpec, ServerAssignor, assign};
 use crate::groups::topics_view::TopicsView;
 
 impl ConsumerGroup {
@@ -55,7 +55,8 @@ impl ConsumerGroup {
             .iter()
             .map(|(id, member)| {
                 let topics = self.subscribed_ids(view, member);
-                (id.clone(), MemberSpec { topics, current: self.targets.get(id).cloned().unwrap_or_default() })
+                let current = self.targets.get(id).cloned().unwrap_or_default();
+                (id.clone(), MemberSpec { instance_id: member.metadata.instance_id.clone(), topics, current })
             })
             .collect();
         let partitions = |topic: &Uuid| view.name(topic).and_then(|name| view.get(name)).map_or(0, |(_, count)| count);

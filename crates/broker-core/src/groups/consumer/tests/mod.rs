@@ -1,6 +1,7 @@
 //! A group driven by hand: what each heartbeat is answered, and that the records alone make the same group again.
 
 mod epochs;
+mod migration;
 mod random;
 mod statics;
 
@@ -75,8 +76,8 @@ impl Bench {
         self.beat(&request).unwrap();
     }
 
-    /// No partition has two owners, and the log tells all there is.
-    pub(super) fn check(&self) {
+    /// No partition has two owners.
+    pub(super) fn check_owners(&self) {
         let mut owned = BTreeSet::new();
         for (id, member) in self.group.members() {
             for pair in member.current.owned() {
@@ -85,6 +86,11 @@ impl Bench {
             }
         }
         assert_eq!(owned.len(), self.group.owners.len());
+    }
+
+    /// The same, and the log tells all there is.
+    pub(super) fn check(&self) {
+        self.check_owners();
         let again = replayed(&self.log);
         assert_eq!(again.epoch, self.group.epoch);
         assert_eq!(again.metadata_hash, self.group.metadata_hash);
