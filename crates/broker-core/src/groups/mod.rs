@@ -4,12 +4,13 @@
 //! leave when those are durable. It touches no log and no socket (`coordinator.rs` does), so that a log that is replayed, a test and the
 //! simulator drive the same thing.
 //!
-//! - `classic/`: groups in which a member assigns · `consumer/`: groups in which the broker assigns (KIP-848) · `migration`: from one to the other
+//! - `classic/`: groups in which a member assigns · `consumer/`: groups in which the broker assigns (KIP-848) by an `assignor` · `migration`: from one to the other
 //! - `offsets`, `commit`: what groups commit · `admin`: describe, list, delete · `records`: keys and values of the log · `load`: the log read again
 //! - `step`, `answer`: what one step leaves to be done · `topics_view`: what it may know of topics
 
 mod admin;
 pub(crate) mod answer;
+mod assignor;
 mod classic;
 mod commit;
 mod consumer;
