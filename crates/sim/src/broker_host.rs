@@ -14,6 +14,7 @@ use felice_log::Flush;
 use felice_protocol::time::{Instant, Now};
 
 use crate::disk::SimDisk;
+use crate::group_plan::GroupsPlan;
 use crate::history::Outage;
 use crate::network::Link;
 use crate::plan::Plan;
@@ -60,6 +61,8 @@ pub struct BrokerHost {
     config: BrokerConfig,
     core: Option<BrokerCore>,
     inbox: VecDeque<Input>,
+    /// Requests that the core has begun with since somebody asked.
+    begun: Vec<(Link, Bytes)>,
     /// Connections whose request is not answered yet, with the frames that wait behind it.
     muted: BTreeMap<Link, VecDeque<Bytes>>,
     connected: BTreeSet<Link>,
@@ -88,6 +91,9 @@ impl BrokerHost {
         ] {
             config.set(name, value).map_err(|error| error.to_string())?;
         }
+        for (name, value) in plan.groups.as_ref().map(group_settings).unwrap_or_default() {
+            config.set(name, &value).map_err(|error| error.to_string())?;
+        }
         crate::bugs::plant_in_broker(&mut config, bug);
         Ok(Self {
             disk: SimDisk::new(rng.fork()),
@@ -95,6 +101,7 @@ impl BrokerHost {
             config,
             core: None,
             inbox: VecDeque::new(),
+            begun: Vec::new(),
             muted: BTreeMap::new(),
             connected: BTreeSet::new(),
             busy_until: Instant(0),
@@ -156,6 +163,11 @@ impl BrokerHost {
         }
     }
 
+    /// The requests that the core has begun with since the last call.
+    pub fn take_begun(&mut self) -> Vec<(Link, Bytes)> {
+        std::mem::take(&mut self.begun)
+    }
+
     /// Whether the thread has something to do.
     pub fn has_work(&self) -> bool {
         self.core.is_some() && !self.inbox.is_empty()
@@ -183,6 +195,7 @@ impl BrokerHost {
                     return Some(Vec::new());
                 }
                 self.muted.insert(link, VecDeque::new());
+                self.begun.push((link, frame.clone()));
                 core.handle_request(now, ConnectionId(link.0), frame);
             }
             Input::Disconnect(link) => {
@@ -254,6 +267,20 @@ impl BrokerHost {
         core.handle_disconnect(now, connection);
         answer.ok_or_else(|| "the broker gave no answer".to_owned())
     }
+}
+
+fn group_settings(groups: &GroupsPlan) -> Vec<(&'static str, String)> {
+    let session = groups.session.as_millis().to_string();
+    let heartbeat = groups.heartbeat.as_millis().to_string();
+    vec![
+        ("group.initial.rebalance.delay.ms", groups.initial_delay_millis.to_string()),
+        ("group.consumer.min.session.timeout.ms", session.clone()),
+        ("group.consumer.session.timeout.ms", session),
+        ("group.consumer.min.heartbeat.interval.ms", heartbeat.clone()),
+        ("group.consumer.heartbeat.interval.ms", heartbeat),
+        ("offsets.topic.num.partitions", groups.offsets_partitions.to_string()),
+        ("offsets.topic.segment.bytes", groups.offsets_segment_bytes.to_string()),
+    ]
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -2,7 +2,7 @@
 
 use felice_broker_core::BrokerConfig;
 use felice_client_core::bugs::Bug as ClientBug;
-use felice_client_core::config::{FetchConfig, ProducerConfig};
+use felice_client_core::config::{ConsumerConfig, FetchConfig, ProducerConfig};
 use felice_log::Bug as BrokerBug;
 
 /// Where a bug is planted.
@@ -85,6 +85,10 @@ pub(crate) fn plant_in_broker(config: &mut BrokerConfig, name: Option<&str>) {
 }
 
 pub(crate) fn plant_in_producer(config: &mut ProducerConfig, name: Option<&str>) {
+    config.bugs = client_bug(name);
+}
+
+pub(crate) fn plant_in_member(config: &mut ConsumerConfig, name: Option<&str>) {
     config.bugs = client_bug(name);
 }
 

@@ -61,7 +61,7 @@ pub enum End {
 }
 
 /// Why the group may give a member's partitions away without its consent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Excuse {
     /// The broker has heard nothing of it for a session timeout.
     Silent,
@@ -82,6 +82,8 @@ pub enum GroupEvent {
         owner: Owner,
         /// Which partitions, and where it reads on.
         from: BTreeMap<i32, i64>,
+        /// The broker may have given it up before it came to this: it will be told.
+        ghost: bool,
     },
     /// An application has stopped to process partitions, and will not commit them any more.
     GaveUp {
@@ -148,7 +150,9 @@ pub enum GroupEvent {
 impl fmt::Display for GroupEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Took { group, owner, from } => write!(f, "took         g{group} {owner} {from:?}"),
+            Self::Took { group, owner, from, ghost } => {
+                write!(f, "took         g{group} {owner} {from:?}{}", if *ghost { " ghost" } else { "" })
+            }
             Self::GaveUp { group, owner, partitions, end } => {
                 write!(f, "gave up      g{group} {owner} {partitions:?} {end:?}")
             }

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{
     self, ConsumerGroupHeartbeatRequest, HeartbeatRequest, JoinGroupRequest, Message, OffsetCommitRequest, Request,
     SyncGroupRequest,
 };
 use felice_protocol::primitives::{ByteStr, Decoder, Uuid};
+use felice_protocol::time::Instant;
 
 use crate::group_history::{GroupEvent, group_number, partition_number};
 use crate::network::Link;
@@ -18,6 +20,18 @@ use crate::network::Link;
 enum Asked {
     Commit { version: i16, group: usize, offsets: BTreeMap<i32, i64>, late: bool },
     Sync { version: i16, group: usize, generation: i32, member: String },
+    Join { version: i16 },
+    Heartbeat { version: i16 },
+    ConsumerHeartbeat { version: i16 },
+}
+
+/// What an answer tells.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// What happened in groups.
+    pub events: Vec<GroupEvent>,
+    /// The client at the other end is a member, and was heard of then.
+    pub member_since: Option<Instant>,
 }
 
 /// The listener.
@@ -25,53 +39,64 @@ enum Asked {
 pub struct GroupTap {
     /// The topics' names.
     pub topics: BTreeMap<Uuid, ByteStr>,
-    asked: BTreeMap<(Link, i32), Asked>,
+    asked: BTreeMap<(Link, i32), (Instant, Asked)>,
 }
 
-fn decode<R: Request>(d: &mut Decoder, version: i16) -> Option<R> {
-    R::decode(d, version).ok()
+fn answer<R: Request>(version: i16, frame: Bytes) -> Option<R::Response> {
+    messages::decode_response::<R>(version, frame).ok().map(|(_, response)| response)
+}
+
+fn sync(d: &mut Decoder, version: i16) -> Option<Asked> {
+    let request = SyncGroupRequest::decode(d, version).ok()?;
+    let group = group_number(&request.group_id)?;
+    let member = request.group_instance_id.unwrap_or(request.member_id).to_string();
+    Some(Asked::Sync { version, group, generation: request.generation_id, member })
 }
 
 impl GroupTap {
-    /// The broker begins with a request. Says whether it is one by which a member shows that it lives.
-    pub fn handle_request(&mut self, link: Link, frame: &Bytes, late: bool) -> bool {
+    /// The broker begins with a request; `late` where its sender has given the connection up.
+    pub fn handle_request(&mut self, now: Instant, link: Link, frame: &Bytes, late: bool) {
         let mut d = Decoder::new(frame.clone());
-        let Ok(header) = messages::decode_request_header(&mut d) else { return false };
-        let (version, key) = (header.request_api_version, (link, header.correlation_id));
-        match messages::ApiKey(header.request_api_key) {
-            OffsetCommitRequest::API_KEY => {
-                let Some(request) = decode::<OffsetCommitRequest>(&mut d, version) else { return false };
-                let Some(group) = group_number(&request.group_id) else { return false };
-                let mut offsets = BTreeMap::new();
-                for topic in &request.topics {
-                    let partitions = topic.partitions.iter().filter_map(|p| {
-                        Some((self.partition(&topic.name, &topic.topic_id, p.partition_index)?, p.committed_offset))
-                    });
-                    offsets.extend(partitions);
-                }
-                self.asked.insert(key, Asked::Commit { version, group, offsets, late });
-                true
-            }
-            SyncGroupRequest::API_KEY => {
-                let Some(request) = decode::<SyncGroupRequest>(&mut d, version) else { return false };
-                let Some(group) = group_number(&request.group_id) else { return false };
-                let member = request.group_instance_id.unwrap_or(request.member_id).to_string();
-                self.asked.insert(key, Asked::Sync { version, group, generation: request.generation_id, member });
-                true
-            }
-            JoinGroupRequest::API_KEY | HeartbeatRequest::API_KEY | ConsumerGroupHeartbeatRequest::API_KEY => true,
-            _ => false,
+        let Ok(header) = messages::decode_request_header(&mut d) else { return };
+        let version = header.request_api_version;
+        let asked = match messages::ApiKey(header.request_api_key) {
+            OffsetCommitRequest::API_KEY => self.commit(&mut d, version, late),
+            SyncGroupRequest::API_KEY => sync(&mut d, version),
+            JoinGroupRequest::API_KEY => Some(Asked::Join { version }),
+            HeartbeatRequest::API_KEY => Some(Asked::Heartbeat { version }),
+            ConsumerGroupHeartbeatRequest::API_KEY => Some(Asked::ConsumerHeartbeat { version }),
+            _ => None,
+        };
+        if let Some(asked) = asked {
+            self.asked.insert((link, header.correlation_id), (now, asked));
         }
     }
 
+    fn commit(&self, d: &mut Decoder, version: i16, late: bool) -> Option<Asked> {
+        let request = OffsetCommitRequest::decode(d, version).ok()?;
+        let group = group_number(&request.group_id)?;
+        let mut offsets = BTreeMap::new();
+        for topic in &request.topics {
+            offsets.extend(topic.partitions.iter().filter_map(|p| {
+                Some((self.partition(&topic.name, &topic.topic_id, p.partition_index)?, p.committed_offset))
+            }));
+        }
+        Some(Asked::Commit { version, group, offsets, late })
+    }
+
     /// The broker answers.
-    pub fn handle_response(&mut self, link: Link, frame: &Bytes) -> Vec<GroupEvent> {
-        let Some((correlation, _)) = frame.split_first_chunk::<4>() else { return Vec::new() };
-        match self.asked.remove(&(link, i32::from_be_bytes(*correlation))) {
-            Some(Asked::Commit { version, group, offsets, late }) => {
-                let Ok((_, response)) = messages::decode_response::<OffsetCommitRequest>(version, frame.clone()) else {
-                    return Vec::new();
-                };
+    pub fn handle_response(&mut self, now: Instant, link: Link, frame: &Bytes) -> Heard {
+        let Some((correlation, _)) = frame.split_first_chunk::<4>() else { return Heard::default() };
+        let Some((since, asked)) = self.asked.remove(&(link, i32::from_be_bytes(*correlation))) else {
+            return Heard::default();
+        };
+        self.answered(now, since, asked, frame.clone()).unwrap_or_default()
+    }
+
+    fn answered(&self, now: Instant, since: Instant, asked: Asked, frame: Bytes) -> Option<Heard> {
+        Some(match asked {
+            Asked::Commit { version, group, offsets, late } => {
+                let response = answer::<OffsetCommitRequest>(version, frame)?;
                 let mut events = Vec::new();
                 for topic in response.topics {
                     for answer in topic.partitions.iter().filter(|answer| answer.error_code.ok().is_ok()) {
@@ -85,20 +110,31 @@ impl GroupTap {
                         }));
                     }
                 }
-                events
+                let member_since = (!events.is_empty()).then_some(since);
+                Heard { events, member_since }
             }
-            Some(Asked::Sync { version, group, generation, member }) => {
-                let Ok((_, response)) = messages::decode_response::<SyncGroupRequest>(version, frame.clone()) else {
-                    return Vec::new();
-                };
-                let partitions = match response.error_code.ok() {
-                    Ok(_) => assigned_partitions(response.assignment),
-                    Err(_) => return Vec::new(),
-                };
-                vec![GroupEvent::Assigned { group, generation, member, partitions }]
+            Asked::Sync { version, group, generation, member } => {
+                let response = answer::<SyncGroupRequest>(version, frame)?;
+                response.error_code.ok().ok()?;
+                let partitions = assigned_partitions(response.assignment);
+                let events = vec![GroupEvent::Assigned { group, generation, member, partitions }];
+                Heard { events, member_since: Some(since) }
             }
-            None => Vec::new(),
-        }
+            Asked::Join { version } => {
+                // its session counts from the answer on
+                answer::<JoinGroupRequest>(version, frame)?.error_code.ok().ok()?;
+                Heard { events: Vec::new(), member_since: Some(now) }
+            }
+            Asked::Heartbeat { version } => {
+                let code = answer::<HeartbeatRequest>(version, frame)?.error_code;
+                let lives = code == ErrorCode::NONE || code == ErrorCode::REBALANCE_IN_PROGRESS;
+                Heard { events: Vec::new(), member_since: lives.then_some(since) }
+            }
+            Asked::ConsumerHeartbeat { version } => {
+                answer::<ConsumerGroupHeartbeatRequest>(version, frame)?.error_code.ok().ok()?;
+                Heard { events: Vec::new(), member_since: Some(since) }
+            }
+        })
     }
 
     fn partition(&self, name: &ByteStr, id: &Uuid, partition: i32) -> Option<i32> {

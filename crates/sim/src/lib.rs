@@ -2,7 +2,7 @@
 //! one seed. Same seed, same history, byte for byte.
 //!
 //! - [`world`]: the queue of events, the phases of a run, the faults' effects
-//! - [`plan`]: what a seed decides before the first event
+//! - [`plan`], [`group_plan`]: what a seed decides before the first event
 //! - [`clock`], [`rng`]: virtual time, chance
 //! - [`network`]: connections that are late, cut, half-open
 //! - [`disk`]: a disk that is slow, fails, stops in the middle, and loses what was not synced
@@ -27,6 +27,7 @@ pub mod disk;
 pub mod faults;
 pub mod group_files;
 pub mod group_history;
+pub mod group_plan;
 pub mod group_tap;
 pub mod history;
 pub mod log_files;

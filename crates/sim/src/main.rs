@@ -17,6 +17,7 @@ felice-sim: Felice's broker and clients in a simulated world; the same seed is t
   --bug NAME        plant a bug first; --bugs lists them
   --hunt            for each bug, or the one given, the first seed that finds it (--seeds 0..1000)
   --mode MODE       lite, swarm (the default) or full
+  --groups          worlds with consumer groups
   --trace           print the history while it grows
   --threads N       as many at a time (the machine's)
 ";
@@ -65,6 +66,7 @@ fn parse() -> Result<Args, String> {
             "--bugs" => parsed.list_bugs = true,
             "--fresh-seconds" => parsed.fresh_seconds = number(value()?)?,
             "--threads" => parsed.threads = usize::try_from(number(value()?)?).unwrap_or(1),
+            "--groups" => parsed.settings.groups = true,
             "--trace" => parsed.settings.trace = true,
             "--bug" => {
                 let name = value()?;
@@ -144,7 +146,8 @@ fn replay(args: &Args, seed: u64) -> String {
         Mode::Lite => " --mode lite",
         Mode::Full => " --mode full",
     };
-    format!("cargo run --release -p felice-sim -- --seed {seed}{bug}{mode}")
+    let groups = if args.settings.groups { " --groups" } else { "" };
+    format!("cargo run --release -p felice-sim -- --seed {seed}{groups}{bug}{mode}")
 }
 
 fn many(args: &Args, seeds: std::ops::Range<u64>, until: &(dyn Fn() -> bool + Sync)) -> ExitCode {

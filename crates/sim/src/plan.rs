@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::faults::FaultKind;
+use crate::group_plan::GroupsPlan;
 use crate::network::Weather;
 use crate::rng::Rng;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub seed: u64,
     /// How much evil.
     pub mode: Mode,
+    /// Whether there are consumer groups.
+    pub groups: bool,
     /// A bug to plant, by name.
     pub bug: Option<&'static str>,
     /// Whether the history's text is kept.
@@ -90,6 +93,8 @@ pub struct Plan {
     pub producers: Vec<ProducerPlan>,
     /// Readers, each a client of its own.
     pub readers: Vec<ReaderPlan>,
+    /// Consumer groups, where this world has some.
+    pub groups: Option<GroupsPlan>,
     /// The network.
     pub weather: Weather,
     /// The faults that this world knows.
@@ -113,7 +118,7 @@ impl Plan {
             Mode::Swarm => FaultKind::ALL.into_iter().filter(|_| rng.chance(500)).collect(),
         };
         let segment_bytes = rng.pick([5000, 20_000, 64 * 1024, 1 << 20]);
-        Self {
+        let plan = Self {
             partitions: i32::try_from(rng.between(1, 4)).unwrap_or(1),
             flush_batch: rng.chance(500),
             segment_bytes,
@@ -127,7 +132,28 @@ impl Plan {
             faults,
             fault_gap_millis: rng.pick([300, 1000, 3000, 8000]),
             active: Duration::from_secs(if lite { 5 } else { rng.between(10, 40) }),
+            groups: None,
+        };
+        if settings.groups { plan.with_groups(&mut rng, settings.mode) } else { plan }
+    }
+
+    /// A world for groups: a smaller load, whose every record is known, on a broker that keeps what it promises.
+    fn with_groups(mut self, rng: &mut Rng, mode: Mode) -> Self {
+        let lite = mode == Mode::Lite;
+        self.partitions = i32::try_from(rng.between(1, 8)).unwrap_or(1);
+        // what is committed, and then lost with the machine, cannot be held against anybody
+        self.flush_batch |= self.faults.contains(&FaultKind::MachineCrash);
+        self.request_timeout_millis = rng.pick([1000, 3000]);
+        self.producers.truncate(1);
+        for producer in &mut self.producers {
+            producer.pause_millis = rng.pick([200, 1000]);
+            producer.burst = rng.pick([1, 3, 10]);
         }
+        self.readers.truncate(usize::from(rng.chance(300)));
+        self.fault_gap_millis = rng.pick([1000, 3000, 8000, 20_000]);
+        self.active = Duration::from_secs(if lite { 10 } else { rng.between(20, 90) });
+        self.groups = Some(GroupsPlan::new(rng, mode));
+        self
     }
 }
 

@@ -4,8 +4,9 @@
 //! and the reading of a fetched one are events of their own, so that anything may come between them.
 //!
 //! - this file: the process and its connections
-//! - `producer`, `reader`: the applications
+//! - `producer`, `reader`, `member`: the applications
 
+mod member;
 mod producer;
 mod reader;
 
@@ -16,9 +17,12 @@ use felice_client_core::client::{ClientCore, ConnectionId, Event as CoreEvent, O
 use felice_client_core::config::Properties;
 use felice_protocol::time::{Instant, Now};
 
+pub(crate) use self::member::{CLOSING_TIME, MemberApp, Stage};
 use self::producer::{Outgoing, ProducerApp};
 use self::reader::ReaderApp;
 use crate::broker_host::TOPIC;
+use crate::group_history::Owner;
+use crate::group_plan::{GroupsPlan, MemberPlan};
 use crate::history::{Event, RecordId};
 use crate::network::Link;
 use crate::plan::{Plan, ProducerPlan, ReaderPlan};
@@ -42,6 +46,7 @@ pub struct ClientHost {
 enum App {
     Producer(Box<ProducerApp>),
     Reader(Box<ReaderApp>),
+    Member(Box<MemberApp>),
 }
 
 /// What the driver asks the world for.
@@ -56,6 +61,10 @@ pub enum Effect {
     Tell(Event),
     /// Let the application go on after a moment: it has a batch to close or to read.
     Continue,
+    /// The same, but not before then.
+    ContinueAt(Instant),
+    /// The process ends.
+    Exit,
     /// Something is wrong that no fault explains.
     Wrong(String),
 }
@@ -113,13 +122,69 @@ impl ClientHost {
         Ok(Self::new(core, App::Reader(Box::new(app))))
     }
 
+    /// A group member's process.
+    ///
+    /// # Errors
+    /// Where the settings do not go together.
+    pub fn member(
+        world: &Plan,
+        groups: &GroupsPlan,
+        plan: &MemberPlan,
+        owner: Owner,
+        rng: &mut Rng,
+        bug: Option<&'static str>,
+    ) -> Result<Self, String> {
+        let (core, app) = MemberApp::new(world, groups, plan, owner, rng, bug)?;
+        Ok(Self::new(core, App::Member(Box::new(app))))
+    }
+
     fn new(core: ClientCore<Tag>, app: App) -> Self {
         Self { core, connecting: BTreeSet::new(), links: BTreeMap::new(), by_link: BTreeMap::new(), timer: None, app }
     }
 
     /// The application asks for metadata of the topic.
     pub fn start(&mut self, now: Now) {
-        self.core.want_topic(now, &TOPIC.into());
+        match &mut self.app {
+            App::Member(app) => app.start(now, &mut self.core),
+            App::Producer(_) | App::Reader(_) => self.core.want_topic(now, &TOPIC.into()),
+        }
+    }
+
+    /// A member's application.
+    pub(crate) fn member_app(&mut self) -> Option<&mut MemberApp> {
+        match &mut self.app {
+            App::Member(app) => Some(app),
+            App::Producer(_) | App::Reader(_) => None,
+        }
+    }
+
+    /// A member closes its consumer, or gives its subscription up.
+    pub fn leave(&mut self, now: Now, for_good: bool) {
+        if let App::Member(app) = &mut self.app {
+            app.leave(now, &mut self.core, for_good);
+        }
+    }
+
+    /// A member takes its subscription again.
+    pub fn subscribe_again(&mut self, now: Now) {
+        if let App::Member(app) = &mut self.app {
+            app.subscribe_again(now, &mut self.core);
+        }
+    }
+
+    /// What a member's client says of itself.
+    pub fn member_state(&mut self) -> String {
+        match &mut self.app {
+            App::Member(app) => app.state(&mut self.core),
+            App::Producer(_) | App::Reader(_) => String::new(),
+        }
+    }
+
+    /// The process ends. Gives the connections that it had.
+    pub fn kill(&mut self) -> Vec<Link> {
+        self.connecting.clear();
+        self.by_link.clear();
+        std::mem::take(&mut self.links).into_values().collect()
     }
 
     /// A connection stands, over this link; `false` where nobody wants it any more.
@@ -172,7 +237,7 @@ impl ClientHost {
             if let Some(output) = self.core.poll_output(now) {
                 self.carry_out(output, &mut effects);
             } else if let Some(event) = self.core.poll_event() {
-                self.handle_event(event, &mut effects);
+                self.handle_event(now, event, &mut effects);
             } else {
                 break;
             }
@@ -206,7 +271,7 @@ impl ClientHost {
         }
     }
 
-    fn handle_event(&mut self, event: CoreEvent<Tag>, effects: &mut Vec<Effect>) {
+    fn handle_event(&mut self, now: Now, event: CoreEvent<Tag>, effects: &mut Vec<Effect>) {
         match (event, &mut self.app) {
             (CoreEvent::Metadata(_), App::Producer(app)) if app.is_waiting() => effects.push(Effect::Continue),
             (CoreEvent::Finished(_, finished), App::Producer(app)) => app.finished(finished, effects),
@@ -214,8 +279,10 @@ impl ClientHost {
                 app.fetched(event);
                 effects.push(Effect::Continue);
             }
+            (CoreEvent::Fetch(_, event), App::Member(app)) => app.fetched(now, event, effects),
+            (CoreEvent::Group(_, event), App::Member(app)) => app.told(now, event, effects),
             (CoreEvent::Metadata(_) | CoreEvent::Call(..), _) => {}
-            (CoreEvent::Finished(..) | CoreEvent::Fetch(..), _) => {
+            (CoreEvent::Finished(..) | CoreEvent::Fetch(..) | CoreEvent::Group(..), _) => {
                 effects.push(Effect::Wrong("an event for an application that did not ask".to_owned()));
             }
         }
@@ -227,6 +294,7 @@ impl ClientHost {
         match &mut self.app {
             App::Producer(app) => app.go_on(now, &mut self.core, &mut effects),
             App::Reader(app) => app.go_on(&mut self.core, &mut effects),
+            App::Member(app) => app.go_on(now, &mut self.core, &mut effects),
         }
         effects
     }
@@ -244,7 +312,7 @@ impl ClientHost {
     pub fn unresolved(&self) -> u64 {
         match &self.app {
             App::Producer(app) => app.unresolved(),
-            App::Reader(_) => 0,
+            App::Reader(_) | App::Member(_) => 0,
         }
     }
 

@@ -12,6 +12,7 @@ use felice_protocol::time::Instant;
 
 use super::{Job, World};
 use crate::broker_host::{Effect, Input, TOPIC};
+use crate::group_history::more_topic;
 use crate::history::{Contents, Event, Outage};
 use crate::log_files;
 use crate::network::{Arrival, Link, Side, UnderWay};
@@ -25,31 +26,37 @@ impl World {
     /// Starts the broker for the first time and makes the topic.
     pub(super) fn create_topic(&mut self) -> Result<(), String> {
         let took = self.broker.start(self.now())?;
+        let mut topics = vec![(TOPIC.to_owned(), self.plan.partitions)];
+        if let Some(groups) = &self.plan.groups {
+            topics.extend((1..).zip(&groups.more_topics).map(|(number, count)| (more_topic(number), *count)));
+        }
         let config = |name: &'static str, value: String| create_topics::request::CreatableTopicConfig {
             name: name.into(),
             value: Some(value.into()),
             ..Default::default()
         };
+        let topic = |(name, partitions): (String, i32)| create_topics::request::CreatableTopic {
+            name: name.into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: vec![
+                config("internal.segment.bytes", self.plan.segment_bytes.to_string()),
+                config("index.interval.bytes", self.plan.index_interval_bytes.to_string()),
+            ],
+            ..Default::default()
+        };
         let request = CreateTopicsRequest {
-            topics: vec![create_topics::request::CreatableTopic {
-                name: TOPIC.into(),
-                num_partitions: self.plan.partitions,
-                replication_factor: 1,
-                configs: vec![
-                    config("internal.segment.bytes", self.plan.segment_bytes.to_string()),
-                    config("index.interval.bytes", self.plan.index_interval_bytes.to_string()),
-                ],
-                ..Default::default()
-            }],
+            topics: topics.into_iter().map(topic).collect(),
             timeout_ms: 1000,
             ..Default::default()
         };
-        let frame = messages::encode_request(1, Some("sim"), 5, &request).map_err(|error| error.to_string())?;
+        let frame = messages::encode_request(1, Some("sim"), 7, &request).map_err(|error| error.to_string())?;
         let answer = self.broker.ask(self.now(), frame.into_bytes().slice(4..))?;
         let (_, response) =
-            messages::decode_response::<CreateTopicsRequest>(5, answer).map_err(|error| error.to_string())?;
-        for topic in &response.topics {
+            messages::decode_response::<CreateTopicsRequest>(7, answer).map_err(|error| error.to_string())?;
+        for topic in response.topics {
             topic.error_code.ok().map_err(|code| format!("no topic: {code} {:?}", topic.error_message))?;
+            self.topic_is(topic.topic_id, topic.name);
         }
         self.clock.advance(self.clock.instant() + took);
         self.watch_broker_timer();
@@ -145,7 +152,11 @@ impl World {
             return;
         }
         self.broker_runs = false;
-        let Some(effects) = self.broker.work(self.clock.now()) else {
+        let worked = self.broker.work(self.clock.now());
+        for (link, frame) in self.broker.take_begun() {
+            self.tap_request(link, &frame);
+        }
+        let Some(effects) = worked else {
             if self.broker.disk.is_stopped() {
                 let outage = self.broker.dying.unwrap_or(Outage::Process);
                 self.trace(format_args!("the broker dies in the middle of a call"));
@@ -165,6 +176,7 @@ impl World {
         match effect {
             Effect::Send(link, frame) => {
                 self.trace(format_args!("link {} <- broker: {} bytes", link.0, frame.len()));
+                self.tap_response(link, &frame);
                 let under_way = self.network.send(at, link, Side::Broker, frame);
                 self.under_way(under_way);
             }

@@ -174,6 +174,7 @@ impl World {
     fn take_down(&mut self, outage: Outage, down: Duration) {
         self.tell(&Event::Fault(format!("the broker is down: {outage:?}")));
         let links = self.broker.drop_process();
+        self.tap_forgets();
         self.broker_runs = false;
         self.broker_timer = None;
         let now = self.clock.instant();
@@ -223,7 +224,9 @@ impl World {
                     Ok(contents) => self.tell(&Event::Started { after, keeps_all, contents }),
                     Err(what) => self.wrong("files are whole", what),
                 }
+                self.find_commits();
                 self.watch_broker_timer();
+                self.groups_must_settle();
             }
             Err(error) => {
                 self.tell(&Event::Note(format!("the broker does not start: {error}")));

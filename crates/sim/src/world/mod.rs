@@ -3,12 +3,14 @@
 //! - this file: the queue, the phases of a run, and the clients' and the readers' lives
 //! - `driving`: the broker's process, connections, syncs
 //! - `mischief`: what each fault does
+//! - `groups`: consumer groups, their members' lives, and who owns what
 //!
 //! A run has three phases. While it is *active* there is load and evil. Then the faults end, everything is repaired, and it *recovers*: every
 //! producer sends a marker to every partition, every marker must be acknowledged, read by every reader, and every earlier record's fate told. Then it
 //! is *quiet*: the same again, but at once, so that whoever sleeps on without a reason is found out.
 
 mod driving;
+mod groups;
 mod mischief;
 
 use std::cmp::Ordering;
@@ -63,6 +65,14 @@ enum Job {
     SyncEnds(u64, SyncTicket, Result<(), std::io::ErrorKind>),
     /// A marker that could not be delivered is sent again.
     Marker(usize, i32, RecordId),
+    MemberStarts(usize),
+    /// A member's client goes on where it stood still.
+    MemberThaws(usize),
+    /// It takes the subscription again that it gave up.
+    MemberSubscribes(usize),
+    NextMemberFault,
+    /// Every group must have settled.
+    GroupsDeadline,
     NextFault,
     FaultEnds(FaultKind),
     Calm,
@@ -104,6 +114,8 @@ enum Phase {
     Recovering,
     Resting,
     Quiet,
+    /// Every member closes.
+    Closing,
     Over,
 }
 
@@ -159,6 +171,7 @@ pub struct World {
     sending_marker: Option<(usize, i32)>,
     /// A machine lost what it never promised to keep: a producer may find that its sequences have a gap.
     lost_records: bool,
+    groups: groups::Groups,
 }
 
 impl World {
@@ -178,6 +191,7 @@ impl World {
         for (number, reader) in plan.readers.iter().enumerate() {
             clients.push(ClientHost::reader(number, &plan, reader, &mut rng, settings.bug)?);
         }
+        let checkers = Checkers::new(plan.groups.as_ref().map_or(0, |groups| groups.groups));
         let history = History::new(settings.keep_text, settings.trace);
         let mut world = Self {
             plan,
@@ -191,7 +205,7 @@ impl World {
             broker_runs: false,
             clients,
             history,
-            checkers: Checkers::new(0),
+            checkers,
             phase: Phase::Active,
             violation: None,
             faults: FaultCounts::default(),
@@ -203,6 +217,7 @@ impl World {
             open_markers: BTreeMap::new(),
             sending_marker: None,
             lost_records: false,
+            groups: groups::Groups::default(),
             settings,
         };
         world.history.trace(world.clock, format_args!("{:?}", world.plan));
@@ -222,6 +237,7 @@ impl World {
             let after = self.random_millis(self.plan.fault_gap_millis);
             self.after(after, Job::NextFault);
         }
+        self.start_groups();
         self.after(self.plan.active, Job::Calm);
         let mut steps_here = 0;
         while self.phase != Phase::Over && self.violation.is_none() {
@@ -285,7 +301,8 @@ impl World {
                 self.records += 1;
                 if let Some(marker) = self.sending_marker {
                     self.open_markers.insert(*record, marker);
-                    let readers = self.plan.readers.len();
+                    let groups = self.plan.groups.as_ref().map_or(0, |groups| groups.groups);
+                    let readers = self.plan.readers.len() + groups;
                     self.unread_markers.extend((0..readers).map(|reader| (reader, *record)));
                 }
             }
@@ -308,12 +325,9 @@ impl World {
                 }
             }
             Event::Started { keeps_all: false, .. } => self.lost_records = true,
-            Event::Started { .. }
-            | Event::Sought { .. }
-            | Event::Fault(_)
-            | Event::Settled { .. }
-            | Event::Group(_)
-            | Event::Note(_) => {}
+            Event::Group(event) => self.after_group_event(event),
+            Event::Started { .. } | Event::Sought { .. } | Event::Fault(_) | Event::Settled { .. } | Event::Note(_) => {
+            }
         }
         if self.violation.is_none() {
             self.violation = self.checkers.observe(event).err();
@@ -325,6 +339,7 @@ impl World {
     }
 
     fn step(&mut self, job: Job) {
+        let Some(job) = self.for_the_living(job) else { return };
         match job {
             Job::Arrive(under_way) => self.arrive(&under_way),
             Job::Connecting(client, id) => self.connecting(client, id),
@@ -356,6 +371,11 @@ impl World {
                 self.send_marker(client, partition);
                 self.unread_markers.retain(|(_, record)| *record != failed);
             }
+            Job::MemberStarts(member) => self.member_starts(member),
+            Job::MemberThaws(client) => self.member_thaws(client),
+            Job::MemberSubscribes(client) => self.member_subscribes(client),
+            Job::NextMemberFault => self.next_member_fault(),
+            Job::GroupsDeadline => self.groups_deadline(),
             Job::NextFault => self.next_fault(),
             Job::FaultEnds(kind) => self.fault_ends(kind),
             Job::Calm => self.calm(),
@@ -423,12 +443,18 @@ impl World {
                 }
                 Effect::Send(link, frame) => self.send_from_client(link, frame),
                 Effect::Close(link) => self.close_from_client(link),
+                Effect::Tell(Event::Group(mut event)) => {
+                    self.before_group_event(&mut event);
+                    self.tell(&Event::Group(event));
+                }
                 Effect::Tell(event) => self.tell(&event),
                 Effect::Continue => {
                     // a thread has to wake up for this
                     let delay = Duration::from_nanos(self.rng.between(1000, 200_000));
                     self.after(delay, Job::ClientGoesOn(client));
                 }
+                Effect::ContinueAt(at) => self.at(at, Job::ClientGoesOn(client)),
+                Effect::Exit => self.member_ends(client, false),
                 Effect::Wrong(what) => self.wrong("clients work", what),
             }
         }
@@ -439,6 +465,7 @@ impl World {
     fn calm(&mut self) {
         self.phase = Phase::Recovering;
         self.end_all_faults();
+        self.calm_groups();
         self.send_markers();
         self.after(RECOVERY_LIMIT, Job::Deadline("recovering"));
     }
@@ -473,7 +500,8 @@ impl World {
     }
 
     fn has_settled(&self) -> bool {
-        self.unread_markers.is_empty()
+        self.groups_have_settled()
+            && self.unread_markers.is_empty()
             && self.open_markers.is_empty()
             && self.clients.iter().all(|client| client.unresolved() == 0)
     }
@@ -491,13 +519,19 @@ impl World {
                 self.after(rest, Job::Quiet);
             }
             Phase::Quiet => {
+                self.phase = Phase::Closing;
+                self.close_groups();
+                self.check_phase();
+            }
+            Phase::Closing if self.members_left() == 0 => {
                 match self.contents() {
                     Ok(contents) => self.tell(&Event::Settled { contents }),
                     Err(what) => self.wrong("files are whole", what),
                 }
+                self.find_commits();
                 self.phase = Phase::Over;
             }
-            Phase::Active | Phase::Resting | Phase::Over => {}
+            Phase::Active | Phase::Resting | Phase::Closing | Phase::Over => {}
         }
     }
 
@@ -505,18 +539,20 @@ impl World {
         let still = match self.phase {
             Phase::Recovering => phase == "recovering",
             Phase::Quiet => phase == "quiet",
+            Phase::Closing => phase == "closing",
             Phase::Active | Phase::Resting | Phase::Over => false,
         };
         if !still {
             return;
         }
+        let members = self.members_left();
         let unresolved: u64 = self.clients.iter().map(ClientHost::unresolved).sum();
         let unread: Vec<String> =
             self.unread_markers.iter().take(3).map(|(reader, record)| format!("{record} by r{reader}")).collect();
         self.wrong(
             "everything settles",
             format!(
-                "{phase}: the fate of {unresolved} records is not told, {} markers are not read ({} …), {} not acknowledged",
+                "{phase}: {members} members are there, the fate of {unresolved} records is not told, {} markers are not read ({} …), {} not acknowledged",
                 self.unread_markers.len(),
                 unread.join(", "),
                 self.open_markers.len()

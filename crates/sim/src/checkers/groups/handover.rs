@@ -20,12 +20,12 @@ pub struct Handover {
 impl Handover {
     fn observe(&mut self, event: &GroupEvent) -> Result<(), String> {
         match event {
-            GroupEvent::Took { group, owner, from } => {
+            GroupEvent::Took { group, owner, from, ghost } => {
                 for (partition, offset) in from {
                     let key = (*group, *partition);
                     let committed = self.committed.get(&key).copied().unwrap_or(0);
                     let processed = self.processed.get(&key).copied().unwrap_or(0);
-                    if *offset < committed {
+                    if *offset < committed && !ghost {
                         return Err(format!(
                             "{owner} begins partition {partition} of g{group} at {offset}, but {committed} is committed"
                         ));

@@ -32,7 +32,7 @@ mod testing {
     }
 
     pub(super) fn took(member: usize, partition: i32, offset: i64) -> Event {
-        group(GroupEvent::Took { group: 0, owner: owner(member), from: [(partition, offset)].into() })
+        group(GroupEvent::Took { group: 0, owner: owner(member), from: [(partition, offset)].into(), ghost: false })
     }
 
     pub(super) fn gave_up(member: usize, partition: i32, end: End) -> Event {

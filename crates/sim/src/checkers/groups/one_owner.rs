@@ -20,7 +20,10 @@ pub struct OneOwner {
 impl OneOwner {
     fn observe(&mut self, event: &GroupEvent) -> Result<(), String> {
         match event {
-            GroupEvent::Took { group, owner, from } => {
+            GroupEvent::Took { group, owner, from, ghost: true } => {
+                self.ghosts.extend(from.keys().map(|partition| ((*group, *partition), *owner)));
+            }
+            GroupEvent::Took { group, owner, from, ghost: false } => {
                 for partition in from.keys() {
                     let key = (*group, *partition);
                     match self.owners.insert(key, *owner) {
