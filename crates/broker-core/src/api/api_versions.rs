@@ -9,7 +9,7 @@ use super::{OFFERED, Refusal, Reply, RequestContext};
 use crate::broker::BrokerCore;
 
 /// Name, lowest, highest supported and finalized level. A feature appears here when what it switches on works.
-pub(crate) const FEATURES: &[(&str, i16, i16, i16)] = &[("metadata.version", 7, 30, 30)];
+pub(crate) const FEATURES: &[(&str, i16, i16, i16)] = &[("group.version", 0, 1, 1), ("metadata.version", 7, 30, 30)];
 
 pub(super) fn handle(core: &BrokerCore, context: &RequestContext, request: &ApiVersionsRequest) -> ApiVersionsResponse {
     if context.version >= 3
