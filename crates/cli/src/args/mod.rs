@@ -203,7 +203,8 @@ pub(crate) struct ProduceArgs {
 pub(crate) struct ConsumeArgs {
     /// The topic
     pub(crate) topic: String,
-    /// Where to start: start, end, an OFFSET, -N or end-N (the last N of each partition), @TIME (a date, RFC 3339, unix time, @-1h)
+    /// Where to start: start, end, an OFFSET, -N or end-N (the last N of each partition), @TIME (a date, RFC 3339, unix time, @-1h); with
+    /// -g, start or end, for partitions of which the group has committed nothing
     #[arg(short, long, value_name = "OFFSET", default_value = "start", allow_hyphen_values = true)]
     pub(crate) offset: String,
     /// Stop after that many records
@@ -218,7 +219,7 @@ pub(crate) struct ConsumeArgs {
     /// `json`, or a text with %t topic, %p partition, %o offset, %k key, %v value, %h headers, %T timestamp, %%
     #[arg(short, long, value_name = "FORMAT", env = "FELICE_FORMAT")]
     pub(crate) format: Option<String>,
-    /// As a member of this group
+    /// As a member of this group: from what it has committed, and what is printed is committed
     #[arg(short, long, value_name = "GROUP")]
     pub(crate) group: Option<String>,
     #[command(flatten)]

@@ -102,3 +102,20 @@ fn what_is_not_there_is_named() {
     let (code, text) = failure(&broker.run(&["group", "delete", "nobody", "--yes"]));
     assert_eq!(code, 4, "{text}");
 }
+
+#[test]
+fn members_of_a_group_read_on_from_what_was_printed() {
+    let (broker, _state) = billing();
+    assert_eq!(broker.ok(&["consume", "orders", "-g", "billing", "-n", "2"]), "r3\nr4\n");
+    assert_eq!(lag(&broker)["committed"], 5);
+    assert_eq!(broker.ok(&["consume", "orders", "-g", "billing", "-e"]), "r5\nr6\nr7\nr8\nr9\n");
+    assert_eq!(lag(&broker)["lag"], 0);
+    assert_eq!(broker.ok(&["consume", "orders", "-g", "new", "-e", "-o", "end"]), "");
+    let (code, text) = failure(&broker.run(&["consume", "orders", "-g", "billing", "-o", "@-1h"]));
+    assert_eq!(code, 2);
+    assert!(text.contains("felice group seek billing --topic orders --to @-1h"), "{text}");
+    let (code, text) = failure(&broker.run(&["consume", "orders", "-g", "", "-e"]));
+    assert_eq!(code, 2, "{text}");
+    let (code, text) = failure(&broker.run(&["consume", "ghost", "-g", "billing", "-e"]));
+    assert_eq!(code, 4, "{text}");
+}
