@@ -10,46 +10,64 @@ type Slot = [u64; 3];
 pub(crate) struct OffsetMap {
     slots: Vec<Slot>,
     len: usize,
-    limit: usize,
+    /// It grows up to so many slots.
+    most: usize,
+    load_factor: f64,
     seed: u64,
     /// Up to here every record was looked at.
     pub(crate) latest_offset: i64,
 }
 
-/// Fewer slots than these are not worth a round.
+/// A map of fewer slots would not be worth a round.
 const FEWEST_SLOTS: usize = 64;
+const FIRST_SLOTS: usize = 4096;
 
 impl OffsetMap {
     /// A map for at most `records` keys, of at most `max_bytes`, that is full when `load_factor` of its slots are.
     pub(crate) fn new(records: u64, max_bytes: usize, load_factor: f64, seed: u64) -> Self {
         let most = (max_bytes / size_of::<Slot>()).max(FEWEST_SLOTS);
         let records = usize::try_from(records).unwrap_or(usize::MAX);
-        // Zeroed memory costs nothing before it is used.
-        let slots = records.saturating_add(records / 2).clamp(FEWEST_SLOTS, most);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            clippy::cast_sign_loss,
-            reason = "a part of a number of slots, which is no larger than memory"
-        )]
-        let limit = (slots as f64 * load_factor.clamp(0.1, 0.95)) as usize;
-        Self { slots: vec![[0; 3]; slots], len: 0, limit: limit.max(1), seed, latest_offset: -1 }
+        let most = records.saturating_mul(2).clamp(FEWEST_SLOTS, most);
+        let slots = vec![[0; 3]; most.min(FIRST_SLOTS)];
+        Self { slots, len: 0, most, load_factor: load_factor.clamp(0.1, 0.95), seed, latest_offset: -1 }
     }
 
     /// Notes a key's offset, which is larger than all before. Says whether there was room.
     pub(crate) fn put(&mut self, key: &[u8], offset: i64) -> bool {
         let hash = self.hash(key);
-        let at = self.find(hash);
-        let is_full = self.len >= self.limit;
-        let Some(slot) = self.slots.get_mut(at) else { return false };
-        if slot[2] == 0 {
-            if is_full {
-                return false;
+        let mut at = self.find(hash);
+        if self.slots.get(at).is_none_or(|slot| slot[2] == 0) {
+            if self.is_full() {
+                if self.slots.len() >= self.most {
+                    return false;
+                }
+                self.grow();
+                at = self.find(hash);
             }
             self.len += 1;
         }
-        *slot = [hash[0], hash[1], offset.cast_unsigned() + 1];
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = [hash[0], hash[1], offset.cast_unsigned() + 1];
+        }
         true
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a part of a number of slots, which are no more than memory holds")]
+    fn is_full(&self) -> bool {
+        (self.len + 1) as f64 > self.slots.len() as f64 * self.load_factor
+    }
+
+    /// Four times the slots at once: that keeps the pauses for it few.
+    fn grow(&mut self) {
+        let slots = self.slots.len().saturating_mul(4).min(self.most);
+        for slot in std::mem::replace(&mut self.slots, vec![[0; 3]; slots]) {
+            if slot[2] != 0 {
+                let at = self.find([slot[0], slot[1]]);
+                if let Some(place) = self.slots.get_mut(at) {
+                    *place = slot;
+                }
+            }
+        }
     }
 
     /// A key's last offset.
@@ -97,5 +115,14 @@ mod tests {
         }
         assert_eq!(map.get(&taken.to_be_bytes()), None);
         assert_eq!(map.get(b""), None);
+    }
+
+    #[test]
+    fn it_grows_with_its_keys() {
+        let mut map = OffsetMap::new(u64::MAX, 24 * 100_000, 0.9, 7);
+        assert_eq!(map.slots.len(), FIRST_SLOTS);
+        let taken = (0..).take_while(|key: &u32| map.put(&key.to_be_bytes(), i64::from(*key))).count();
+        assert_eq!((taken, map.slots.len()), (90_000, 100_000));
+        assert!((0..90_000_u32).all(|key| map.get(&key.to_be_bytes()) == Some(i64::from(key))));
     }
 }
