@@ -8,6 +8,7 @@ pub mod chain;
 pub mod command;
 pub mod consumers;
 pub mod event;
+pub mod files;
 pub mod ledger;
 pub mod member;
 pub mod scenario;

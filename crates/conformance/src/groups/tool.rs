@@ -16,12 +16,10 @@ const WITHIN: Duration = Duration::from_secs(180);
 /// # Errors
 /// [`Failure::Skip`] without Java, its compiler or Kafka's jars; otherwise each command whose answer differs.
 pub fn judge(bootstrap: &str) -> Result<usize, Failure> {
-    let mut command = peers::java_compiled("GroupTool")?;
     let folder = peers::sources().join("java");
     let script = fs::read_to_string(folder.join("group_tool.script"))?;
     let expected = fs::read_to_string(folder.join("group_tool.expected"))?;
-    let dir = tempfile::tempdir()?;
-    let finished = process::run(command.arg(bootstrap).arg(dir.path()), &script, WITHIN)?;
+    let finished = run(bootstrap, &script)?;
     let differences = differences(&expected, &finished.stdout);
     if !differences.is_empty() {
         return Err(anyhow!("{differences}{}", process::tail(&finished.stderr)).into());
@@ -31,6 +29,24 @@ pub fn judge(bootstrap: &str) -> Result<usize, Failure> {
     }
     let commands = expected.lines().filter(|line| line.starts_with("> tool")).count();
     Ok(commands)
+}
+
+/// Performs a script, and gives its commands and what was said on each.
+///
+/// # Errors
+/// As [`judge`], and when a command cannot be performed.
+pub fn transcript(bootstrap: &str, script: &str) -> Result<String, Failure> {
+    let finished = run(bootstrap, script)?;
+    if finished.status.success() {
+        return Ok(finished.stdout);
+    }
+    Err(anyhow!("{}{}", process::tail(&finished.stdout), process::tail(&finished.stderr)).into())
+}
+
+fn run(bootstrap: &str, script: &str) -> Result<process::Finished, Failure> {
+    let mut command = peers::java_compiled("GroupTool")?;
+    let dir = tempfile::tempdir()?;
+    Ok(process::run(command.arg(bootstrap).arg(dir.path()), script, WITHIN)?)
 }
 
 /// Every command whose answer is another than expected, with both.

@@ -27,11 +27,11 @@ impl Group {
         Self { members, is_static: false, sampled }
     }
 
-    fn with_static_members(self) -> Self {
+    pub(crate) fn with_static_members(self) -> Self {
         Self { is_static: true, ..self }
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let mut programs: Vec<_> = self.members.iter().map(|(program, _)| program.name()).collect();
         programs.dedup();
         let mut assignors: Vec<_> =
@@ -128,7 +128,8 @@ pub(crate) fn judge(test: &str, bootstrap: &str, extent: Extent, groups: Vec<Gro
     assert!(failures.is_empty(), "{} groups failed\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
-fn live(
+/// One group's life.
+pub(crate) fn live(
     writer: &Writer,
     bootstrap: &str,
     group: &Group,
