@@ -292,6 +292,8 @@ impl GroupMember {
         self.phase = Phase::Member;
         self.classic.heartbeat_at = now.instant() + self.config.heartbeat_interval;
         self.take_assignment(assignment);
+        // Metadata that came while this was joining: a pattern may have matched nothing when it was asked for.
+        self.handle_classic_metadata(true);
     }
 
     fn take_assignment(&mut self, assignment: Assignment) {

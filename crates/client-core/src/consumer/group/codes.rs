@@ -43,6 +43,8 @@ pub(super) fn consumer_recovery(code: ErrorCode, joining: bool) -> Recovery {
         ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH | ErrorCode::STALE_MEMBER_EPOCH => {
             Recovery::Fenced
         }
+        // The group is gone, or is a classic one again after its other members of KIP-848 left: this is no member of it any more.
+        ErrorCode::GROUP_ID_NOT_FOUND if !joining => Recovery::Fenced,
         ErrorCode::UNSUPPORTED_VERSION => Recovery::Unsupported,
         // The group is a classic one that the broker does not migrate.
         ErrorCode::GROUP_ID_NOT_FOUND | ErrorCode::INCONSISTENT_GROUP_PROTOCOL if joining => Recovery::Unsupported,

@@ -187,6 +187,11 @@ impl Commits {
         self.queue.is_empty()
     }
 
+    /// Whether a commit for this partition is not answered yet.
+    pub(super) fn is_open(&self, partition: &TopicPartition) -> bool {
+        self.queue.iter().any(|commit| commit.open.contains_key(partition))
+    }
+
     pub(super) fn is_due(&self, now: Now) -> bool {
         !self.in_flight && !self.queue.is_empty() && self.retry_at.is_none_or(|at| at <= now.instant())
     }

@@ -193,6 +193,10 @@ impl GroupMember {
     /// Moves on as far as it goes without the network.
     pub(super) fn advance(&mut self, now: Now) {
         let patience = self.config.max_poll_interval;
+        let revoked = self.partitions.finish(|partition| self.commits.is_open(partition));
+        if revoked && self.phase == Phase::Member && self.speaks == Speaks::Classic {
+            self.classic.rejoin("partitions were let go");
+        }
         match self.phase {
             Phase::Idle | Phase::Failed | Phase::Left | Phase::Stalled { .. } | Phase::Joining => {}
             Phase::Unjoined => {

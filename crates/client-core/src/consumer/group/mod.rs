@@ -224,13 +224,10 @@ impl GroupMember {
         self.go(now, timeout);
     }
 
-    /// The application has carried out an Assign, Revoke or Lost, whatever it really did with its fetching. An id that is no longer
-    /// waited for is ignored.
+    /// The application has carried out an Assign, Revoke or Lost, whatever it really did with its fetching. Commits that are open for revoked
+    /// partitions are finished before anybody else gets those. An id that is no longer waited for is ignored.
     pub fn accept(&mut self, now: Now, id: ProposalId) {
-        let revoked = self.partitions.proposal().is_some_and(|p| p.id == id && p.kind == ProposalKind::Revoke);
-        if self.partitions.accept(id) && revoked && self.phase == Phase::Member && self.speaks == Speaks::Classic {
-            self.classic.rejoin("partitions were let go");
-        }
+        self.partitions.accept(id);
         self.advance(now);
     }
 

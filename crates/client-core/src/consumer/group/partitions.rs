@@ -36,6 +36,8 @@ pub(super) struct Proposal {
     pub(super) kind: ProposalKind,
     pub(super) partitions: Vec<TopicPartition>,
     pub(super) deadline: Instant,
+    /// The application has done it, and its last commits are still on their way.
+    pub(super) accepted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +130,7 @@ impl Partitions {
     fn propose(&mut self, kind: ProposalKind, partitions: Vec<TopicPartition>, deadline: Instant) -> ProposalId {
         let id = ProposalId(self.next_proposal);
         self.next_proposal += 1;
-        self.proposal = Some(Proposal { id, kind, partitions, deadline });
+        self.proposal = Some(Proposal { id, kind, partitions, deadline, accepted: false });
         id
     }
 
@@ -139,22 +141,39 @@ impl Partitions {
         }
     }
 
-    /// The application has done it. False for a proposal that another has replaced.
-    pub(super) fn accept(&mut self, id: ProposalId) -> bool {
-        let Some(proposal) = self.proposal.take_if(|proposal| proposal.id == id) else { return false };
-        if proposal.kind == ProposalKind::Revoke {
-            for partition in &proposal.partitions {
-                self.held.remove(partition);
-            }
-            self.changed = true;
+    /// The application has done it. A proposal that another has replaced is not waited for any more.
+    pub(super) fn accept(&mut self, id: ProposalId) {
+        if let Some(proposal) = self.proposal.as_mut().filter(|proposal| proposal.id == id) {
+            proposal.accepted = true;
         }
+    }
+
+    /// Ends a proposal that was accepted, once no commit of what it takes away is open. Tells whether it was a Revoke.
+    pub(super) fn finish(&mut self, is_open: impl Fn(&TopicPartition) -> bool) -> bool {
+        let done = |proposal: &mut Proposal| {
+            let revokes = proposal.kind == ProposalKind::Revoke;
+            proposal.accepted && !(revokes && proposal.partitions.iter().any(&is_open))
+        };
+        self.proposal.take_if(done).is_some_and(|proposal| self.end(&proposal))
+    }
+
+    fn end(&mut self, proposal: &Proposal) -> bool {
+        if proposal.kind != ProposalKind::Revoke {
+            return false;
+        }
+        for partition in &proposal.partitions {
+            self.held.remove(partition);
+        }
+        self.changed = true;
         true
     }
 
     /// The proposal's time is over: what was to be given up is lost, anything else counts as done.
     pub(super) fn handle_timeout(&mut self, now: Now, patience: Duration, events: &mut VecDeque<GroupEvent>) {
         let Some(proposal) = self.proposal.take_if(|proposal| proposal.deadline <= now.instant()) else { return };
-        if proposal.kind == ProposalKind::Revoke {
+        if proposal.accepted {
+            self.end(&proposal);
+        } else if proposal.kind == ProposalKind::Revoke {
             let error = Error::new(ErrorKind::Timeout, "the partitions were not let go within the rebalance time")
                 .hinting("raise max.poll.interval.ms, or finish sooner: the records in work will be processed again");
             self.lose(now, patience, &proposal.partitions, error, events);
@@ -164,6 +183,10 @@ impl Partitions {
     /// Everything is lost, whatever was being carried out.
     pub(super) fn lose_all(&mut self, now: Now, patience: Duration, error: Error, events: &mut VecDeque<GroupEvent>) {
         self.aim_at_nothing();
+        // What the application has given up already cannot be taken from it.
+        if let Some(proposal) = self.proposal.take_if(|proposal| proposal.accepted) {
+            self.end(&proposal);
+        }
         let all: Vec<TopicPartition> = self.held.keys().cloned().collect();
         self.lose(now, patience, &all, error, events);
     }
