@@ -1,4 +1,5 @@
-//! `xtask oracle`: has Apache Kafka's own message classes write the golden bytes of `crates/protocol/testdata/messages`.
+//! `xtask oracle`: has Apache Kafka's own message classes write the golden bytes of `crates/protocol/testdata/messages`, and its assignors
+//! divide the groups of the cores' `testdata/assignors`.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +28,33 @@ pub(crate) fn run(check: bool) -> Result<()> {
             .arg(&jars)
             .arg(&written),
     )?;
-    if check { compare(&committed, &written) } else { Ok(()) }
+    if check {
+        compare(&committed, &written)?;
+    }
+    ASSIGNORS.iter().try_for_each(|(core, program)| assignors(core, program, &jars, check))
+}
+
+/// The programs that run Kafka's assignors, each in the `testdata/oracle` of a crate.
+const ASSIGNORS: &[(&str, &str)] =
+    &[("client-core", "AssignorOracle.java"), ("broker-core", "ServerAssignorOracle.java")];
+
+fn assignors(core: &str, program: &str, jars: &Path, check: bool) -> Result<()> {
+    let testdata = run::root().join("crates").join(core).join("testdata");
+    let committed = testdata.join("assignors/kafka.txt");
+    let written = if check { run::target_dir().join(format!("oracle-{core}.txt")) } else { committed.clone() };
+    // What they log, they log to the standard output.
+    run::check(
+        Command::new("java")
+            .arg("-cp")
+            .arg(jars.join("*"))
+            .arg(testdata.join("oracle").join(program))
+            .arg(&written)
+            .stdout(std::process::Stdio::null()),
+    )?;
+    if std::fs::read(&committed)? != std::fs::read(&written)? {
+        bail!("{} is not what Apache Kafka answers (cargo xtask oracle)", committed.display());
+    }
+    Ok(())
 }
 
 fn compare(committed: &Path, written: &Path) -> Result<()> {

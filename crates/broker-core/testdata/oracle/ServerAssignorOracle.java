@@ -14,14 +14,14 @@ import org.apache.kafka.coordinator.group.modern.MemberSubscriptionAndAssignment
 /**
  * Random groups of the consumer protocol, and how Apache Kafka's coordinator divides their partitions.
  *
- * java -cp "LIBS/*" ServerAssignorOracle.java > ../assignors/kafka.txt
+ * java -cp "LIBS/*" ServerAssignorOracle.java ../assignors/kafka.txt (cargo xtask oracle)
  *
  * A group is a line "case N", a line "t NUMBER PARTITIONS" for each topic and a line "m ID INSTANCE TOPICS CURRENT" for each member.
  * Partitions are written "0:0,1;1:3", nothing is "-". Then come "range ID=PARTITIONS …" and "uniform SIZES MOVES". A move is a partition
  * that does not stay with its owner although that still subscribes to it. The id of the topic N has N + 1 in its low half.
  */
 public class ServerAssignorOracle {
-    static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+    static PrintStream out;
     static final Random RANDOM = new Random(848);
 
     static class Member {
@@ -34,12 +34,13 @@ public class ServerAssignorOracle {
     static List<Integer> partitions;
     static List<Member> members;
 
-    public static void main(String[] args) {
+    public static void main(String[] args) throws Exception {
+        out = new PrintStream(args[0], StandardCharsets.UTF_8);
         for (int number = 0; number < 300; number++) {
             invent(number);
             write(number);
         }
-        OUT.flush();
+        out.close();
     }
 
     static void invent(int number) {
@@ -133,15 +134,15 @@ public class ServerAssignorOracle {
     }
 
     static void write(int number) {
-        OUT.println("case " + number);
-        for (int t = 0; t < partitions.size(); t++) OUT.println("t " + t + " " + partitions.get(t));
+        out.println("case " + number);
+        for (int t = 0; t < partitions.size(); t++) out.println("t " + t + " " + partitions.get(t));
         for (Member m : members) {
             String topics = m.topics.stream().map(String::valueOf).collect(Collectors.joining(","));
-            OUT.println("m " + m.id + " " + or(m.instance) + " " + or(topics) + " " + text(m.current));
+            out.println("m " + m.id + " " + or(m.instance) + " " + or(topics) + " " + text(m.current));
         }
         StringBuilder range = new StringBuilder("range");
         assign(new RangeAssignor()).forEach((id, of) -> range.append(" ").append(id).append("=").append(text(of)));
-        OUT.println(range);
+        out.println(range);
         Map<String, TreeMap<Integer, TreeSet<Integer>>> uniform = assign(new UniformAssignor());
         String sizes = uniform.values().stream().map(of -> of.values().stream().mapToInt(Set::size).sum()).sorted().map(String::valueOf).collect(Collectors.joining(","));
         int moves = 0;
@@ -153,7 +154,7 @@ public class ServerAssignorOracle {
                 }
             }
         }
-        OUT.println("uniform " + sizes + " " + moves);
+        out.println("uniform " + sizes + " " + moves);
     }
 
     static String text(TreeMap<Integer, TreeSet<Integer>> of) {

@@ -15,7 +15,7 @@ import org.apache.kafka.common.TopicPartition;
 /**
  * Random groups, and how Apache Kafka's assignors divide their partitions.
  *
- * java -cp "LIBS/*" AssignorOracle.java > ../assignors/kafka.txt
+ * java -cp "LIBS/*" AssignorOracle.java ../assignors/kafka.txt (cargo xtask oracle)
  *
  * A group is a line "case N", a line "t NAME PARTITIONS RACKS" for each topic ("-", or the racks of each partition, "a,b|b|…"), and a line
  * "m ID INSTANCE RACK TOPICS GENERATION OWNED" for each member. Partitions are written "t0:0,1;t1:3", nothing is "-". Then come
@@ -24,7 +24,7 @@ import org.apache.kafka.common.TopicPartition;
  * subscriber that claims it in the newest generation in which it is claimed.
  */
 public class AssignorOracle {
-    static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+    static PrintStream out;
     static final Random RANDOM = new Random(20);
 
     static class Member {
@@ -40,12 +40,13 @@ public class AssignorOracle {
     static List<Member> members;
     static Cluster cluster;
 
-    public static void main(String[] args) {
+    public static void main(String[] args) throws Exception {
+        out = new PrintStream(args[0], StandardCharsets.UTF_8);
         for (int number = 0; number < 360; number++) {
             invent(number);
             write(number);
         }
-        OUT.flush();
+        out.close();
     }
 
     static void invent(int number) {
@@ -149,6 +150,7 @@ public class AssignorOracle {
         return partitions;
     }
 
+    @SuppressWarnings("removal")
     static Subscription subscription(Member member, boolean cooperative) {
         ByteBuffer userData;
         if (cooperative) {
@@ -178,21 +180,21 @@ public class AssignorOracle {
     }
 
     static void write(int number) {
-        OUT.println("case " + number);
+        out.println("case " + number);
         topics.forEach((name, racks) -> {
             boolean known = racks.stream().anyMatch(of -> !of.isEmpty());
             String in = racks.stream().map(of -> String.join(",", of)).collect(Collectors.joining("|"));
-            OUT.println("t " + name + " " + racks.size() + " " + (known ? in : "-"));
+            out.println("t " + name + " " + racks.size() + " " + (known ? in : "-"));
         });
         for (Member m : members) {
-            OUT.println("m " + m.id + " " + or(m.instance) + " " + or(m.rack) + " " + or(String.join(",", m.topics)) + " " + m.generation + " " + text(m.owned));
+            out.println("m " + m.id + " " + or(m.instance) + " " + or(m.rack) + " " + or(String.join(",", m.topics)) + " " + m.generation + " " + text(m.owned));
         }
-        OUT.println("range" + text(assign(new RangeAssignor(), false)));
-        OUT.println("roundrobin" + text(assign(new RoundRobinAssignor(), false)));
+        out.println("range" + text(assign(new RangeAssignor(), false)));
+        out.println("roundrobin" + text(assign(new RoundRobinAssignor(), false)));
         if (number % 12 == 5) bytes();
         Map<TopicPartition, String> owners = owners();
         Map<String, Assignment> sticky = assign(new StickyAssignor(), false);
-        OUT.println("sticky " + sizes(sticky) + " " + moves(owners, sticky));
+        out.println("sticky " + sizes(sticky) + " " + moves(owners, sticky));
         int moves = -1;
         for (int round = 0; round < 20; round++) {
             Map<String, Assignment> given = assign(new CooperativeStickyAssignor(), true);
@@ -205,11 +207,11 @@ public class AssignorOracle {
                 member.generation = 10 + round;
             }
             if (settled) {
-                OUT.println("cooperative " + sizes(given) + " " + moves);
+                out.println("cooperative " + sizes(given) + " " + moves);
                 return;
             }
         }
-        OUT.println("cooperative - " + moves);
+        out.println("cooperative - " + moves);
     }
 
     static void bytes() {
@@ -226,7 +228,7 @@ public class AssignorOracle {
     static void bytes(String kind, Member member, ByteBuffer bytes) {
         byte[] array = new byte[bytes.remaining()];
         bytes.duplicate().get(array);
-        OUT.println("bytes " + kind + " " + member.id + " " + HexFormat.of().formatHex(array));
+        out.println("bytes " + kind + " " + member.id + " " + HexFormat.of().formatHex(array));
     }
 
     static Map<TopicPartition, String> owners() {

@@ -56,3 +56,13 @@ fn members_with_different_topics_share_twenty_thousand_partitions() {
         assert!(sizes[599] - sizes[0] <= 200, "{sizes:?}");
     }
 }
+
+#[test]
+#[ignore = "long without optimization"]
+fn a_thousand_members_with_different_topics_share_twenty_thousand_partitions() {
+    for late in [1, 500] {
+        let mut group = large(1000, 200, 70);
+        let sizes = sizes(&join(&mut group, &Assignor::Sticky, late));
+        assert_eq!(sizes, [20; 1000]);
+    }
+}
