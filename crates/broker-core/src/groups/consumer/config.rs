@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::config::BrokerConfig;
-
 use crate::groups::assignor::ServerAssignor;
 
 /// Which way a group may change its protocol while it has members: `group.consumer.migration.policy`.

@@ -33,76 +33,103 @@ pub(crate) struct ResolvedRegex {
 /// # Errors
 /// INVALID_REGULAR_EXPRESSION, with the place.
 pub(super) fn compile(pattern: &str) -> Result<::regex::Regex, GroupError> {
-    let translated = translated(pattern);
+    let refuse = |reason: &str| {
+        GroupError::new(
+            ErrorCode::INVALID_REGULAR_EXPRESSION,
+            format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}."),
+        )
+    };
+    let translated = translated(pattern).ok_or_else(|| refuse("invalid nested repetition operator"))?;
     // Alone first, so that what is wrong is told about the user's own pattern, and a stray parenthesis cannot close the group below.
     let check = |text: &str| {
         ::regex::RegexBuilder::new(text).size_limit(MAX_PROGRAM_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build()
     };
     check(&translated).and_then(|_| check(&format!(r"\A(?:{translated})\z"))).map_err(|error| {
         let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        GroupError::new(
-            ErrorCode::INVALID_REGULAR_EXPRESSION,
-            format!("SubscribedTopicRegex `{pattern}` is not a valid regular expression: {reason}."),
-        )
+        refuse(reason.lines().last().unwrap_or_default().trim_start_matches("error: "))
     })
 }
 
-/// The pattern as the crate `regex` has to be given it: `\Q…\E` quotes, and within `[…]` a bracket and doubled operators are themselves.
-fn translated(pattern: &str) -> String {
+/// The pattern as the crate `regex` has to be given it: `\Q…\E` quotes; within `[…]` a bracket and doubled operators are themselves; a brace
+/// that repeats nothing is a brace. `None` where a repetition is repeated, which RE2 refuses.
+fn translated(pattern: &str) -> Option<String> {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;
     let mut in_class = false;
+    // What stood before: nothing that repeats, a repetition, a lazy one.
+    let mut repeats = 0;
     while let Some(next) = rest.chars().next() {
         let after = rest.get(next.len_utf8()..).unwrap_or_default();
         if let Some(quoted) = rest.strip_prefix("\\Q") {
             let (text, behind) = quoted.split_once("\\E").unwrap_or((quoted, ""));
             out.push_str(&::regex::escape(text));
             rest = behind;
+            repeats = 0;
             continue;
         }
+        rest = after;
+        let counted = if in_class { None } else { counted_repetition(after).filter(|_| next == '{') };
+        if !in_class && (matches!(next, '*' | '+' | '?') || counted.is_some()) {
+            repeats = match (repeats, next) {
+                (0, _) => 1,
+                (1, '?') => 2,
+                _ => return None,
+            };
+            out.push(next);
+            out.push_str(counted.unwrap_or_default());
+            rest = after.get(counted.map_or(0, str::len)..).unwrap_or_default();
+            continue;
+        }
+        repeats = 0;
         match next {
             '\\' => {
+                let escaped = after.chars().next();
                 out.push(next);
-                out.extend(after.chars().next());
-                rest = after.get(after.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
-                continue;
+                out.extend(escaped);
+                rest = after.get(escaped.map_or(0, char::len_utf8)..).unwrap_or_default();
+            }
+            '{' | '}' if !in_class => {
+                out.push('\\');
+                out.push(next);
             }
             '[' if !in_class => {
                 in_class = true;
                 out.push('[');
                 // `]` directly behind the opening is a member of the class.
-                let mut behind = after;
                 for first in ["^", "]"] {
-                    if let Some(more) = behind.strip_prefix(first) {
+                    if let Some(behind) = rest.strip_prefix(first) {
                         out.push_str(if first == "]" { r"\]" } else { "^" });
-                        behind = more;
+                        rest = behind;
                     }
                 }
-                rest = behind;
-                continue;
             }
             '[' if let Some(end) = after.strip_prefix(':').and_then(|name| name.find(":]")) => {
                 let name = after.get(..end + 3).unwrap_or_default();
                 out.push('[');
                 out.push_str(name);
                 rest = after.get(name.len()..).unwrap_or_default();
-                continue;
             }
-            '[' => out.push_str(r"\["),
+            '[' | '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(next);
+            }
             ']' if in_class => {
                 in_class = false;
                 out.push(']');
             }
-            '&' | '~' if in_class => {
-                out.push('\\');
-                out.push(next);
-            }
             _ => out.push(next),
         }
-        rest = after;
     }
-    out
+    Some(out)
+}
+
+/// What follows a `{` up to its `}`, where that is a number, or one or two with a comma.
+fn counted_repetition(after: &str) -> Option<&str> {
+    let (inside, _) = after.split_once('}')?;
+    let (least, most) = inside.split_once(',').unwrap_or((inside, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let counts = !least.is_empty() && is_number(least) && is_number(most);
+    counts.then(|| after.get(..=inside.len())).flatten()
 }
 
 impl ConsumerGroup {
@@ -174,6 +201,9 @@ mod tests {
         assert!(matches(r"[a[]+", "a[a"));
         assert!(matches(r"[]a]+", "a]"));
         assert!(matches(r"[a&&b]+", "a&b"));
+        assert!(matches(r"a{", "a{"));
+        assert!(matches(r"[*+]+?", "*+"));
+        assert!(matches(r"a{1,2}?b{2}c{2,}", "aabbccc"));
         assert!(matches(r"(?i)FOO-[0-9]{2}", "foo-12"));
         assert!(matches(r"\x61\pL", "ab"));
     }
