@@ -96,7 +96,7 @@ fn to_consumer_member(
             client_id: member.client_id.clone(),
             client_host: member.client_host.clone(),
             topics: subscription.topics.iter().map(super::kept).collect(),
-            regex: None,
+            regex: ByteStr::default(),
             rebalance_timeout_ms: member.rebalance_timeout_ms,
             server_assignor: None,
             classic: Some(ClassicMetadata {

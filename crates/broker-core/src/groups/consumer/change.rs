@@ -167,7 +167,7 @@ fn member_value(metadata: &MemberMetadata) -> MemberValue {
         client_id: metadata.client_id.clone(),
         client_host: metadata.client_host.clone(),
         subscribed_topic_names: metadata.topics.iter().cloned().collect(),
-        subscribed_topic_regex: metadata.regex.clone(),
+        subscribed_topic_regex: Some(metadata.regex.clone()),
         rebalance_timeout_ms: metadata.rebalance_timeout_ms,
         server_assignor: metadata.server_assignor.clone(),
         classic_member_metadata: metadata.classic.as_ref().map(|classic| ClassicMemberMetadata {
@@ -194,7 +194,7 @@ fn member_metadata(value: MemberValue) -> MemberMetadata {
         client_id: value.client_id,
         client_host: value.client_host,
         topics: value.subscribed_topic_names.into_iter().collect::<BTreeSet<_>>(),
-        regex: value.subscribed_topic_regex,
+        regex: value.subscribed_topic_regex.unwrap_or_default(),
         rebalance_timeout_ms: value.rebalance_timeout_ms,
         server_assignor: value.server_assignor,
         classic: value.classic_member_metadata.map(|classic| ClassicMetadata {

@@ -191,7 +191,7 @@ impl ConsumerGroup {
         Ok(())
     }
 
-    /// Serves a LeaveGroup: each member on its own.
+    /// Serves a LeaveGroup: each member on its own. Administrators remove members of either protocol by it.
     pub(crate) fn classic_leave(
         &mut self,
         view: TopicsView<'_>,
@@ -209,10 +209,6 @@ impl ConsumerGroup {
                 Some(instance_id) => self.known_static(instance_id, &identity.member_id).map_err(|error| error.code),
                 None => self.known(&identity.member_id).map_err(|error| error.code),
             };
-            let found = found.and_then(|id| match self.members.get(&id) {
-                Some(member) if member.uses_classic_protocol() => Ok(id),
-                _ => Err(ErrorCode::UNKNOWN_MEMBER_ID),
-            });
             responses.push(MemberResponse {
                 member_id: found.as_ref().unwrap_or(&identity.member_id).clone(),
                 group_instance_id: identity.group_instance_id.clone(),
@@ -307,7 +303,7 @@ fn classic_metadata(
         client_host: kept(&caller.client_host),
         topics: subscription.topics.iter().map(kept).collect(),
         // Classic members match their patterns themselves.
-        regex: Some(ByteStr::default()),
+        regex: ByteStr::default(),
         // Version 0 has no rebalance timeout of its own.
         rebalance_timeout_ms: match request.rebalance_timeout_ms {
             timeout if timeout < 0 => request.session_timeout_ms,

@@ -35,7 +35,7 @@ impl ConsumerGroup {
             client_id: metadata.client_id.clone(),
             client_host: metadata.client_host.clone(),
             subscribed_topic_names: metadata.topics.iter().cloned().collect(),
-            subscribed_topic_regex: metadata.regex.clone(),
+            subscribed_topic_regex: Some(metadata.regex.clone()),
             assignment: described(view, &member.current.assigned.partitions()),
             target_assignment: self.targets.get(id).map(|target| described(view, target)).unwrap_or_default(),
             // 0 classic, 1 consumer.

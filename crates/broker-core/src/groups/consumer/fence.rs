@@ -46,11 +46,6 @@ impl ConsumerGroup {
             self.forget_regex_without_members(&regex, records);
         }
         self.raise_epoch(view, true, records);
-        if self.members.is_empty() {
-            // As for a new group: the next member does not wait for the assignment interval.
-            let change = Change::Target(Some((self.epoch, 0)));
-            records.make(self, change);
-        }
         Fenced::Removed
     }
 

@@ -349,7 +349,7 @@ fn updated(old: &MemberMetadata, caller: &Caller, request: &ConsumerGroupHeartbe
             Some(names) => names.iter().map(kept).collect(),
             None => old.topics.clone(),
         },
-        regex: or_old(&request.subscribed_topic_regex, &old.regex),
+        regex: request.subscribed_topic_regex.as_ref().map_or_else(|| old.regex.clone(), kept),
         rebalance_timeout_ms: match request.rebalance_timeout_ms {
             -1 => old.rebalance_timeout_ms,
             new => new,

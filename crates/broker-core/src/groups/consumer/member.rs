@@ -62,8 +62,8 @@ pub(crate) struct MemberMetadata {
     pub(crate) client_id: ByteStr,
     pub(crate) client_host: ByteStr,
     pub(crate) topics: BTreeSet<ByteStr>,
-    /// `None` where none was ever sent, empty where it was taken back.
-    pub(crate) regex: Option<ByteStr>,
+    /// Empty where there is none.
+    pub(crate) regex: ByteStr,
     pub(crate) rebalance_timeout_ms: i32,
     pub(crate) server_assignor: Option<ByteStr>,
     /// `None` for a member of the consumer protocol.
@@ -77,7 +77,7 @@ impl MemberMetadata {
 
     /// The regular expression, where there is one.
     pub(crate) fn regex(&self) -> Option<&ByteStr> {
-        self.regex.as_ref().filter(|regex| !regex.is_empty())
+        Some(&self.regex).filter(|regex| !regex.is_empty())
     }
 
     /// The protocol that a classic member is told was chosen: the first it named.

@@ -35,7 +35,10 @@ impl GroupCoordinator {
         let served = checked.and_then(|()| {
             let mut new_id = || random.uuid().to_string().into();
             match groups.get_mut(&id) {
-                None if request.member_epoch != 0 => Err(not_found(format!("Consumer group {id} not found."))),
+                None if request.member_epoch != 0 => {
+                    let kind = if request.member_epoch > 0 { "Consumer group" } else { "Group" };
+                    Err(not_found(format!("{kind} {id} not found.")))
+                }
                 None => {
                     let mut group = ConsumerGroup::new(id.clone());
                     let response = heartbeat(&mut step, view, &mut group, caller, request, &mut new_id)?.0;

@@ -34,7 +34,8 @@ impl ConsumerGroup {
         self.topics_changed = false;
         let hash = self.compute_metadata_hash(view);
         if changed || hash != self.metadata_hash {
-            let change = Change::Group(Some((self.epoch.saturating_add(1), hash)));
+            // A new group has epoch 1 before anything has happened to it, in Kafka 4.3 and here.
+            let change = Change::Group(Some((self.epoch.max(1).saturating_add(1), hash)));
             records.make(self, change);
         }
         if self.has_partition_metadata {

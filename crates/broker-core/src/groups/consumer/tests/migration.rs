@@ -319,22 +319,22 @@ fn a_classic_member_may_join_and_leave_a_consumer_group() {
     world.beat(joining("m1", &["a"]));
     let classic = world.member_id(&["a"]);
     let (epoch, kept) = world.round(&classic, &Owned::new());
-    assert_eq!((epoch, kept), (2, Owned::new()), "nothing is free yet");
-    assert_eq!(world.heartbeat(&classic, 2), ErrorCode::NONE, "and nothing to join for");
-    let asked = given(&world.beat(beating("m1", 1))).unwrap();
+    assert_eq!((epoch, kept), (3, Owned::new()), "nothing is free yet");
+    assert_eq!(world.heartbeat(&classic, 3), ErrorCode::NONE, "and nothing to join for");
+    let asked = given(&world.beat(beating("m1", 2))).unwrap();
     assert_eq!(asked[&topic_id(1)].len(), 2);
     let kept: Vec<i32> = asked[&topic_id(1)].iter().copied().collect();
-    assert_eq!(world.beat(owning("m1", 1, &[(1, &kept)])).member_epoch, 2);
-    assert_eq!(world.heartbeat(&classic, 2), ErrorCode::REBALANCE_IN_PROGRESS, "now there is");
+    assert_eq!(world.beat(owning("m1", 2, &[(1, &kept)])).member_epoch, 3);
+    assert_eq!(world.heartbeat(&classic, 3), ErrorCode::REBALANCE_IN_PROGRESS, "now there is");
     let (_, got) = world.round(&classic, &Owned::new());
     assert_eq!(got["a"].len(), 2);
     assert_eq!(world.heartbeat(&classic, 9), ErrorCode::ILLEGAL_GENERATION);
-    assert_eq!(world.heartbeat("m1", 2), ErrorCode::UNKNOWN_MEMBER_ID, "it is not a classic one");
+    assert_eq!(world.heartbeat("m1", 3), ErrorCode::UNKNOWN_MEMBER_ID, "it is not a classic one");
     world.check();
     let left = world.leave(&classic);
     assert_eq!(left.members[0].error_code, ErrorCode::NONE);
-    assert_eq!(world.leave("m1").members[0].error_code, ErrorCode::UNKNOWN_MEMBER_ID);
-    assert_eq!(given(&world.beat(beating("m1", 2))), Some(partitions(&[(1, &[0, 1, 2, 3])])));
+    assert_eq!(world.leave("m9").members[0].error_code, ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(given(&world.beat(beating("m1", 3))), Some(partitions(&[(1, &[0, 1, 2, 3])])));
     world.check();
 }
 
@@ -377,7 +377,7 @@ fn the_policy_decides_who_may_come() {
 fn an_empty_group_is_what_its_next_member_is() {
     let (mut world, classic) = classic_group(&[]);
     world.leave(&classic);
-    assert_eq!(world.beat(joining("m1", &["a"])).member_epoch, 1);
+    assert_eq!(world.beat(joining("m1", &["a"])).member_epoch, 2);
     assert!(world.is_consumer());
     world.check();
     world.beat(beating("m1", -1));

@@ -16,9 +16,9 @@ fn who_comes_back_has_what_it_had_and_nobody_notices() {
     let mut bench = Bench::new(&[("a", 2)]);
     bench.beat(&instance("i1", joining("m1", &["a"]))).unwrap();
     bench.beat(&instance("i2", joining("m2", &["a"]))).unwrap();
-    bench.beat(&instance("i1", beating("m1", 1))).unwrap();
-    bench.beat(&instance("i1", owning("m1", 1, &[(1, &[0])]))).unwrap();
-    bench.beat(&instance("i2", beating("m2", 2))).unwrap();
+    bench.beat(&instance("i1", beating("m1", 2))).unwrap();
+    bench.beat(&instance("i1", owning("m1", 2, &[(1, &[0])]))).unwrap();
+    bench.beat(&instance("i2", beating("m2", 3))).unwrap();
 
     let early = bench.beat(&instance("i1", joining("m3", &["a"]))).unwrap_err();
     assert_eq!(early.code, ErrorCode::UNRELEASED_INSTANCE_ID);
@@ -27,11 +27,11 @@ fn who_comes_back_has_what_it_had_and_nobody_notices() {
     bench.check();
 
     let back = bench.beat(&instance("i1", joining("m3", &["a"]))).unwrap();
-    assert_eq!((back.member_epoch, given(&back)), (2, Some(partitions(&[(1, &[0])]))));
-    assert_eq!(bench.group.epoch, 2, "no rebalance");
-    let fenced = bench.beat(&instance("i1", beating("m1", 2))).unwrap_err();
+    assert_eq!((back.member_epoch, given(&back)), (3, Some(partitions(&[(1, &[0])]))));
+    assert_eq!(bench.group.epoch, 3, "no rebalance");
+    let fenced = bench.beat(&instance("i1", beating("m1", 3))).unwrap_err();
     assert_eq!(fenced.code, ErrorCode::FENCED_INSTANCE_ID);
-    let unknown = bench.beat(&instance("i9", beating("m1", 2))).unwrap_err();
+    let unknown = bench.beat(&instance("i9", beating("m1", 3))).unwrap_err();
     assert_eq!(unknown.code, ErrorCode::UNKNOWN_MEMBER_ID);
     bench.check();
 }
@@ -53,10 +53,10 @@ fn the_same_member_may_join_twice() {
     let mut bench = Bench::new(&[("a", 1)]);
     bench.beat(&instance("i1", joining("m1", &["a"]))).unwrap();
     let again = bench.beat(&instance("i1", joining("m1", &["a"]))).unwrap();
-    assert_eq!((again.member_epoch, given(&again)), (1, Some(partitions(&[(1, &[0])]))));
+    assert_eq!((again.member_epoch, given(&again)), (2, Some(partitions(&[(1, &[0])]))));
     bench.beat(&instance("i1", beating("m1", -2))).unwrap();
     let back = bench.beat(&instance("i1", joining("m1", &["a"]))).unwrap();
-    assert_eq!((back.member_epoch, given(&back)), (1, Some(partitions(&[(1, &[0])]))));
+    assert_eq!((back.member_epoch, given(&back)), (2, Some(partitions(&[(1, &[0])]))));
     bench.check();
     bench.beat(&instance("i1", beating("m1", -1))).unwrap();
     assert!(bench.group.is_empty());
