@@ -1,5 +1,7 @@
 //! DescribeGroups, ListGroups, DeleteGroups, and groups and offsets that are too old.
 
+use std::collections::BTreeSet;
+
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::delete_groups::response::DeletableGroupResult;
 use felice_protocol::messages::describe_groups::response::DescribedGroup;
@@ -74,7 +76,7 @@ impl GroupCoordinator {
 
     pub(crate) fn handle_list_groups(&mut self, caller: &Caller, request: &ListGroupsRequest) {
         let wanted = |filter: &[ByteStr], value: &str| {
-            filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
+            filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(value))
         };
         let groups = self.groups.iter().filter_map(|(id, entry)| {
             let (protocol_type, group_state, group_type) = match &entry.group {
@@ -100,7 +102,8 @@ impl GroupCoordinator {
     pub(crate) fn handle_delete_groups(&mut self, caller: &Caller, request: &DeleteGroupsRequest) {
         let mut appends = Vec::new();
         let mut results = Vec::new();
-        for id in &request.groups_names {
+        let mut names = BTreeSet::new();
+        for id in request.groups_names.iter().filter(|id| names.insert(*id)) {
             let deleted = self.delete(id);
             let error_code = deleted.as_ref().err().copied().unwrap_or(ErrorCode::NONE);
             results.push(DeletableGroupResult { group_id: id.clone(), error_code, ..Default::default() });

@@ -1,5 +1,7 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete, and the offsets of topics that are gone. Java: `OffsetMetadataManager`.
 
+use std::collections::BTreeMap;
+
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::offset_commit::request::OffsetCommitRequestTopic;
 use felice_protocol::messages::offset_commit::response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
@@ -198,10 +200,9 @@ impl GroupCoordinator {
         }
         let mut answers = Vec::new();
         for topic in request.topics {
-            let unknown = topics.get(&topic.name).is_none();
             let subscribed = entry.group.is_subscribed_to(&topic.name);
             let partitions = topic.partitions.into_iter().map(|partition| {
-                let error_code = if unknown {
+                let error_code = if !topics.has_partition(&topic.name, partition.partition_index) {
                     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
                 } else if subscribed {
                     ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
@@ -255,6 +256,7 @@ impl Commit {
         let expire_timestamp =
             Some(request.retention_time_ms).filter(|ms| *ms != -1).map(|ms| now.wall_millis.saturating_add(ms));
         let mut sorted = Self { answer: OffsetCommitResponse::default(), accepted: Vec::new(), has_known: false };
+        let mut places = BTreeMap::new();
         for topic in &request.topics {
             let known = resolve(version, topics, topic);
             let partitions = topic.partitions.iter().map(|partition| {
@@ -283,13 +285,19 @@ impl Commit {
                 };
                 OffsetCommitResponsePartition { partition_index: index, error_code, ..Default::default() }
             });
-            let partitions = partitions.collect();
-            sorted.answer.topics.push(OffsetCommitResponseTopic {
-                name: topic.name.clone(),
-                topic_id: topic.topic_id,
-                partitions,
-                ..Default::default()
-            });
+            let mut partitions = partitions.collect();
+            // A topic that is named twice is answered once.
+            let next = sorted.answer.topics.len();
+            let place = *places.entry((&topic.name, topic.topic_id)).or_insert(next);
+            match sorted.answer.topics.get_mut(place) {
+                Some(answer) => answer.partitions.append(&mut partitions),
+                None => sorted.answer.topics.push(OffsetCommitResponseTopic {
+                    name: topic.name.clone(),
+                    topic_id: topic.topic_id,
+                    partitions,
+                    ..Default::default()
+                }),
+            }
         }
         sorted
     }

@@ -126,7 +126,7 @@ impl GroupCoordinator {
         let mut step = Step::new(now, &self.config);
         let left = match (checked, self.groups.get_mut(&id).map(|entry| &mut entry.group)) {
             (Err(code), _) => Err(code),
-            (Ok(()), None) => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            (Ok(()), None) => Ok(members.into_iter().map(unknown).collect()),
             (Ok(()), Some(Group::Classic(group))) => Ok(group.leave(&mut step, members)),
             (Ok(()), Some(group @ Group::Consumer(_))) => Ok(requests::leave(&mut step, topics, group, &members)),
         };
@@ -137,5 +137,14 @@ impl GroupCoordinator {
         step.answer(caller.waiter, GroupAnswer::LeaveGroup(answer));
         let (records, answers) = (step.records, step.answers);
         self.settle(&id, records, answers);
+    }
+}
+
+fn unknown(member: leave_group::request::MemberIdentity) -> leave_group::response::MemberResponse {
+    leave_group::response::MemberResponse {
+        member_id: member.member_id,
+        group_instance_id: member.group_instance_id,
+        error_code: ErrorCode::UNKNOWN_MEMBER_ID,
+        ..Default::default()
     }
 }

@@ -20,6 +20,8 @@ mod migration;
 mod offsets;
 mod records;
 mod step;
+#[cfg(test)]
+mod tests;
 mod topics_view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

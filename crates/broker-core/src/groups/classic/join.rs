@@ -48,7 +48,7 @@ impl ClassicGroup {
         if self.pending_members.contains_key(member_id) {
             if request.group_instance_id.is_some() {
                 // Static members are never made to come back.
-                return fails(ErrorCode::UNKNOWN_SERVER_ERROR);
+                return Err((ByteStr::default(), ErrorCode::UNKNOWN_SERVER_ERROR));
             }
             self.add(step, caller, request, kept(member_id));
             return Ok(());

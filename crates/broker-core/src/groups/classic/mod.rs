@@ -10,8 +10,6 @@ mod join;
 mod member;
 mod rebalance;
 mod sync;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

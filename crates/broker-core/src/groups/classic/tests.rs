@@ -1,1 +1,0 @@
-//! The state machine, without a log and a socket.
