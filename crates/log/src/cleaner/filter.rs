@@ -48,6 +48,8 @@ pub(crate) enum Left {
 pub(crate) struct Codecs {
     pub(crate) compressor: Compressor,
     pub(crate) decompressor: Decompressor,
+    /// Bytes of records that were looked at, as they are without compression: what the work is measured by.
+    pub(crate) plain_bytes: usize,
 }
 
 impl std::fmt::Debug for Codecs {
@@ -65,6 +67,7 @@ impl Filter<'_> {
         if !drops_records && batch.count() > 0 {
             let mut records = batch.records(&mut codecs.decompressor, DECOMPRESSED_LIMIT)?;
             let plain = records.bytes().clone();
+            codecs.plain_bytes += plain.len();
             let mut rest = plain.as_ref();
             while let Some(ranges) = records.next_ranges() {
                 let record = ranges?.of(&plain);

@@ -48,7 +48,7 @@ pub struct CleanerConfig {
     pub dedupe_buffer_bytes: usize,
     /// `log.cleaner.io.buffer.load.factor`: how full that memory may get.
     pub load_factor: f64,
-    /// `log.cleaner.io.buffer.size`: bytes that a step reads, at least one batch.
+    /// `log.cleaner.io.buffer.size`: bytes that a step reads, or has when they are decompressed; at least one batch.
     pub step_bytes: usize,
     /// Seeds the hashes of keys.
     pub seed: u64,
@@ -286,8 +286,8 @@ impl Round {
         let start_offset = self.stats.start_offset;
         let mut scan = Scan::by(segment, position, config.step_bytes);
         let mut is_full = false;
-        let mut read = 0;
-        while read < config.step_bytes && !is_full {
+        let (mut read, mut plain_bytes) = (0, 0);
+        while read.max(plain_bytes) < config.step_bytes && !is_full {
             let Some((at, header, bytes)) = scan.next_batch()? else { break };
             read += header.size;
             let corrupt = |cause: String| segment.corrupt(at, cause);
@@ -301,6 +301,7 @@ impl Round {
                 let batch = RecordBatch::parse(bytes).map_err(|error| corrupt(error.to_string()))?;
                 let records = batch.records(decompressor, DECOMPRESSED_LIMIT);
                 let records = records.map_err(|error| corrupt(error.to_string()))?;
+                plain_bytes += records.bytes().len();
                 for record in &records {
                     let record = record.map_err(|error| corrupt(error.to_string()))?;
                     let Some(key) = record.key.filter(|_| record.offset >= start_offset) else { continue };
@@ -466,7 +467,8 @@ impl Rules<'_> {
         let is_last_source = group.index + 1 == group.sources.len();
         let mut scan = Scan::by(source, group.position, step_bytes);
         let mut read = 0;
-        while read < step_bytes && group.buffer.len() < 2 * step_bytes.max(1) {
+        codecs.plain_bytes = 0;
+        while read.max(codecs.plain_bytes) < step_bytes && group.buffer.len() < 2 * step_bytes.max(1) {
             let Some((position, header, bytes)) = scan.next_batch()? else { break };
             read += header.size;
             let corrupt = |cause: String| source.corrupt(position, cause);
