@@ -61,8 +61,12 @@ impl ConsumerGroup {
         let is_unknown = request.member_id.is_empty();
         let id = if is_unknown { new_id() } else { kept(&request.member_id) };
         if is_unknown && request.group_instance_id.is_none() && caller.version >= FIRST_MEMBER_ID_REQUIRED_VERSION {
-            let response =
-                JoinGroupResponse { error_code: ErrorCode::MEMBER_ID_REQUIRED, member_id: id, ..Default::default() };
+            let response = JoinGroupResponse {
+                error_code: ErrorCode::MEMBER_ID_REQUIRED,
+                member_id: id,
+                protocol_name: None,
+                ..Default::default()
+            };
             return Ok(ClassicJoin { records: Records::default(), response, fenced: Fenced::Removed });
         }
         let (protocol, subscription) = match request.protocols.first() {

@@ -27,6 +27,9 @@ impl ConsumerGroup {
 
     fn describe_member(&self, view: TopicsView<'_>, id: &ByteStr, member: &Member) -> DescribedMember {
         let metadata = &member.metadata;
+        // What it has still to give back is its own as yet.
+        let mut held = member.current.assigned.clone();
+        held.extend(&member.current.pending_revocation);
         DescribedMember {
             member_id: id.clone(),
             instance_id: metadata.instance_id.clone(),
@@ -36,7 +39,7 @@ impl ConsumerGroup {
             client_host: metadata.client_host.clone(),
             subscribed_topic_names: metadata.topics.iter().cloned().collect(),
             subscribed_topic_regex: Some(metadata.regex.clone()),
-            assignment: described(view, &member.current.assigned.partitions()),
+            assignment: described(view, &held.partitions()),
             target_assignment: self.targets.get(id).map(|target| described(view, target)).unwrap_or_default(),
             // 0 classic, 1 consumer.
             member_type: i8::from(!member.uses_classic_protocol()),

@@ -99,17 +99,20 @@ impl GroupCoordinator {
         request: &ConsumerGroupDescribeRequest,
     ) {
         let groups = request.group_ids.iter().map(|id| {
-            let refused = |error_code, error_message: String| DescribedGroup {
+            let refused = |error_code, error_message: Option<String>| DescribedGroup {
                 group_id: id.clone(),
                 error_code,
-                error_message: Some(error_message.into()),
+                error_message: error_message.map(Into::into),
                 ..Default::default()
             };
             let mut described = match (self.check_member(id), self.groups.get(id).map(|entry| &entry.group)) {
-                (Err(code), _) => return refused(code, format!("group {id} is not to be found here")),
-                (_, None) => return refused(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {id} not found.")),
+                (Err(code), _) => return refused(code, None),
+                (_, None) => return refused(ErrorCode::GROUP_ID_NOT_FOUND, Some(format!("Group {id} not found."))),
                 (_, Some(Group::Classic(_))) => {
-                    return refused(ErrorCode::GROUP_ID_NOT_FOUND, format!("Group {id} is not a consumer group."));
+                    return refused(
+                        ErrorCode::GROUP_ID_NOT_FOUND,
+                        Some(format!("Group {id} is not a consumer group.")),
+                    );
                 }
                 (_, Some(Group::Consumer(group))) => group.describe(view, &self.config.consumer),
             };
