@@ -27,6 +27,38 @@ fn every_client_s_groups_live_on_apache_kafka() {
 }
 
 #[test]
+fn our_members_live_on_apache_kafka() {
+    let test = "our_members_live_on_apache_kafka";
+    let Some(extent) = asked_for(test) else { return };
+    let Some(kafka) = kafka(test) else { return };
+    matrix::judge(test, &kafka.bootstrap(), extent, matrix::ours());
+    kafka.stop().unwrap();
+}
+
+#[test]
+fn our_members_live_on_three_nodes_one_of_which_is_killed() {
+    let test = "our_members_live_on_three_nodes_one_of_which_is_killed";
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let properties = BROKER_PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let options = KafkaOptions { nodes: 3, properties, ..KafkaOptions::default() };
+    let Some(kafka) = unless_skipped(test, Kafka::start(options)) else { return };
+    matrix::judge_with_a_node_killed(test, kafka, Extent::Full);
+}
+
+#[test]
+fn our_chained_groups_are_exact_on_apache_kafka() {
+    let test = "our_chained_groups_are_exact_on_apache_kafka";
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let Some(kafka) = kafka(test) else { return };
+    matrix::judge_our_chains(&kafka.bootstrap(), Extent::Full);
+    kafka.stop().unwrap();
+}
+
+#[test]
 fn chained_groups_are_exact_on_apache_kafka() {
     let test = "chained_groups_are_exact_on_apache_kafka";
     if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {

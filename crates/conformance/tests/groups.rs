@@ -44,6 +44,28 @@ async fn every_client_s_groups_live_on_the_broker() {
 }
 
 #[tokio::test]
+#[ignore = "the client's members are new"]
+async fn our_members_live_on_the_broker() {
+    let test = "our_members_live_on_the_broker";
+    let Some(extent) = asked_for(test) else { return };
+    let broker = broker().await;
+    let bootstrap = broker.bootstrap().to_owned();
+    tokio::task::spawn_blocking(move || matrix::judge(test, &bootstrap, extent, matrix::ours())).await.unwrap();
+    broker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "the client's members are new"]
+async fn our_chained_groups_are_exact_on_the_broker() {
+    let test = "our_chained_groups_are_exact_on_the_broker";
+    let Some(extent) = asked_for(test) else { return };
+    let broker = broker().await;
+    let bootstrap = broker.bootstrap().to_owned();
+    tokio::task::spawn_blocking(move || matrix::judge_our_chains(&bootstrap, extent)).await.unwrap();
+    broker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 #[ignore = "the broker has no group coordinator yet"]
 async fn chained_groups_are_exact_on_the_broker() {
     let test = "chained_groups_are_exact_on_the_broker";
@@ -101,7 +123,7 @@ async fn apache_kafka_takes_the_broker_s_groups_over() {
     let names = groups.clone().map(|group| group.name());
     let lived = tokio::task::spawn_blocking(move || {
         let writer = Writer::new(&bootstrap);
-        groups.iter().map(|group| matrix::live(&writer, &bootstrap, group, extent)).collect::<Result<Vec<_>, _>>()
+        groups.iter().map(|group| matrix::live(&writer, &bootstrap, group, extent, None)).collect::<Result<Vec<_>, _>>()
     });
     let Some(verdicts) = unless_skipped(test, lived.await.unwrap()) else { return };
     broker.shutdown().await.unwrap();

@@ -51,7 +51,7 @@ pub struct Run<'a> {
     pub produce: &'a mut dyn FnMut(std::ops::Range<usize>) -> anyhow::Result<Vec<Written>>,
     /// Called when A and C share the topic and records are being read, once: to kill a broker, say. What is read again afterwards
     /// must not have been committed before.
-    pub disturb: Option<&'a mut dyn FnMut() -> anyhow::Result<()>>,
+    pub disturb: Option<&'a dyn Fn() -> anyhow::Result<()>>,
 }
 
 /// How it went.

@@ -1,8 +1,10 @@
 //! Which groups are tried: every client with what it speaks.
 
+use std::process::Command;
 use std::sync::Mutex;
 
 use felice_conformance::groups::{Program, Run, chain, consumers};
+use felice_conformance::kafka::Kafka;
 use felice_conformance::{Extent, Failure};
 
 use crate::group::Writer;
@@ -99,6 +101,52 @@ pub(crate) fn foreign() -> Vec<Group> {
     ]
 }
 
+/// Our client's member, which is an example of this package.
+pub(crate) fn felice_member() -> Program {
+    Program::Other(example("felice_member"))
+}
+
+/// A program of ours that cargo built beside the tests.
+pub(crate) fn example(name: &str) -> std::path::PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "{} is missing: cargo build -p felice-conformance --examples", path.display());
+    path
+}
+
+/// Our client with every assignor and protocol, alone and with others in one group.
+pub(crate) fn ours() -> Vec<Group> {
+    use Program::{FranzGo, Java, Python};
+    let felice = &felice_member();
+    let f = |assignor| (felice.clone(), assignor);
+    vec![
+        Group::of(felice, "cooperative-sticky", true),
+        Group::of(felice, "auto", true),
+        Group::of(felice, "range", false),
+        Group::of(felice, "roundrobin", false),
+        Group::of(felice, "sticky", false),
+        Group::of(felice, "consumer:uniform", false),
+        Group::of(felice, "consumer:range", false),
+        Group::of(felice, "sticky", true).with_static_members(),
+        Group::of(felice, "consumer:uniform", false).with_static_members(),
+        // Java leads and ours follows, and the other way round: the first member is the leader.
+        Group::mixed([(Java, "cooperative-sticky"), f("cooperative-sticky"), (Java, "cooperative-sticky")], true),
+        Group::mixed([f("cooperative-sticky"), (Java, "cooperative-sticky"), f("cooperative-sticky")], true),
+        Group::mixed([f("range"), (Java, "range"), f("range")], false),
+        Group::mixed([(Java, "roundrobin"), f("roundrobin"), (Java, "roundrobin")], false),
+        Group::mixed([(Java, "sticky"), f("sticky"), (Java, "sticky")], false),
+        Group::mixed([f("sticky"), (Java, "sticky"), f("sticky")], false),
+        Group::mixed([(Java, "consumer"), f("consumer"), (Java, "consumer")], false),
+        Group::mixed([f("range"), (Java, "consumer"), f("auto")], false),
+        Group::mixed([(FranzGo, "cooperative-sticky"), (Python, "cooperative-sticky"), f("cooperative-sticky")], false),
+        // From eager to cooperative, as Java's users upgrade.
+        Group::mixed(
+            [(Java, "cooperative-sticky+range"), f("cooperative-sticky+range"), f("cooperative-sticky")],
+            false,
+        ),
+    ]
+}
+
 /// Lets all groups live on the broker at `bootstrap`, some at a time, and panics with all that failed.
 pub(crate) fn judge(test: &str, bootstrap: &str, extent: Extent, groups: Vec<Group>) {
     let only = std::env::var("FELICE_CONFORMANCE_GROUP").unwrap_or_default();
@@ -112,7 +160,7 @@ pub(crate) fn judge(test: &str, bootstrap: &str, extent: Extent, groups: Vec<Gro
             scope.spawn(|| {
                 while let Some(group) = { queue.lock().unwrap().pop() } {
                     let name = group.name();
-                    match live(&writer, bootstrap, &group, extent) {
+                    match live(&writer, bootstrap, &group, extent, None) {
                         Ok(verdict) => eprintln!("{name}: {verdict}"),
                         Err(Failure::Skip(skip)) => skip.announce(&format!("{test}: {name}")),
                         Err(Failure::Failed(error)) => {
@@ -134,13 +182,15 @@ pub(crate) fn live(
     bootstrap: &str,
     group: &Group,
     extent: Extent,
+    disturb: Option<&dyn Fn() -> anyhow::Result<()>>,
 ) -> Result<felice_conformance::groups::Verdict, Failure> {
     let name = group.name();
     // Before the topic: a client that the machine lacks leaves nothing behind.
     for (program, _) in &group.members {
         felice_conformance::groups::command::member(program)?;
     }
-    writer.create(&name, 1);
+    let brokers = bootstrap.split(',').count();
+    writer.create(&name, i16::try_from(brokers.min(3)).unwrap());
     let run = Run {
         bootstrap,
         name: &name,
@@ -148,7 +198,7 @@ pub(crate) fn live(
         is_static: group.is_static,
         records: 6 * extent.records(),
         produce: &mut |numbers| writer.write(&name, numbers),
-        disturb: None,
+        disturb,
     };
     run.judge()
 }
@@ -165,6 +215,61 @@ pub(crate) fn judge_chains(test: &str, bootstrap: &str, extent: Extent) {
             Ok(report) => eprintln!("{balancer}: {report}"),
             Err(Failure::Skip(skip)) => return skip.announce(test),
             Err(Failure::Failed(error)) => panic!("{error:#}"),
+        }
+    }
+}
+
+/// Groups of ours on three nodes of Apache Kafka, one of which is killed while they read. Panics with what failed.
+pub(crate) fn judge_with_a_node_killed(test: &str, kafka: Kafka, extent: Extent) {
+    let felice = &felice_member();
+    let groups = [
+        Group::of(felice, "cooperative-sticky", true),
+        Group::of(felice, "consumer:uniform", true),
+        Group::mixed(
+            [
+                (Program::Java, "cooperative-sticky"),
+                (felice.clone(), "cooperative-sticky"),
+                (Program::Java, "cooperative-sticky"),
+            ],
+            true,
+        ),
+    ];
+    let bootstrap = kafka.bootstrap();
+    let writer = Writer::new(&bootstrap);
+    let (kafka, failures) = (Mutex::new(Some(kafka)), Mutex::new(Vec::new()));
+    let kill = || {
+        // The first group that comes so far kills it; the others find it dead wherever they are.
+        if let Some(kafka) = kafka.lock().unwrap().as_mut() {
+            kafka.kill(0)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        for group in &groups {
+            let (writer, bootstrap, failures, kill) = (&writer, &bootstrap, &failures, &kill);
+            scope.spawn(move || match live(writer, bootstrap, group, extent, Some(kill)) {
+                Ok(verdict) => eprintln!("{}, a node killed: {verdict}", group.name()),
+                Err(Failure::Skip(skip)) => skip.announce(&format!("{test}: {}", group.name())),
+                Err(Failure::Failed(error)) => failures.lock().unwrap().push(format!("{}: {error:#}", group.name())),
+            });
+        }
+    });
+    drop(kafka.lock().unwrap().take());
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Chains of our client's groups with each balancer. Panics with what failed.
+pub(crate) fn judge_our_chains(bootstrap: &str, extent: Extent) {
+    let (records, balancers): (_, &[&str]) = match extent {
+        Extent::Sampled => (20_000, &["cooperative-sticky", "consumer:uniform"]),
+        Extent::Full => (500_000, &chain::FRANZ_GO),
+    };
+    for balancer in balancers {
+        let prefix = format!("our-chain-{}", balancer.replace(':', "-"));
+        match chain::judge(Command::new(example("felice_chain")), bootstrap, &prefix, records, balancer) {
+            Ok(report) => eprintln!("{balancer}: {report}"),
+            Err(failure) => panic!("{failure}"),
         }
     }
 }
