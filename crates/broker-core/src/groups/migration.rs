@@ -7,7 +7,7 @@ use felice_protocol::error_code::ErrorCode;
 use felice_protocol::primitives::{ByteStr, Uuid};
 
 use super::classic::{CONSUMER, ClassicGroup, ClassicGroupState, Member as ClassicMember};
-use super::consumer::assignment::{Partitions, pairs};
+use super::consumer::assignment::pairs;
 use super::consumer::change::Change;
 use super::consumer::member::{ClassicMetadata, Current, Member, MemberMetadata};
 use super::consumer::{
@@ -82,7 +82,8 @@ fn to_consumer_member(
     member: &ClassicMember,
     owned: &mut BTreeSet<(Uuid, i32)>,
 ) -> Option<Member> {
-    let metadata = match &group.protocol_name {
+    // Who joins right now need not know the protocol of the last generation.
+    let metadata = match group.protocol_name.as_ref().filter(|name| member.supports(name)) {
         Some(name) => member.metadata(name),
         None => member.protocols.first()?.1.clone(),
     };
@@ -120,7 +121,8 @@ fn to_consumer_member(
 /// Makes a classic group of a consumer group whose remaining members are all classic; `leaving` do not come along. The records replace
 /// the consumer group's.
 ///
-/// With `rebalance` everyone is told to join again; without, everyone has what its target says.
+/// Everyone has what it had: what its target gives it besides may still be another's. With `rebalance` everyone is told to join again, and so
+/// where somebody is on the way to its target.
 pub(super) fn to_classic(
     step: &mut Step<'_>,
     view: TopicsView<'_>,
@@ -129,7 +131,10 @@ pub(super) fn to_classic(
     rebalance: bool,
 ) -> ClassicGroup {
     step.records.append(&mut consumer.tombstones());
-    let nothing = Partitions::new();
+    let reconciled = consumer.members().filter(|(id, _)| !leaving.contains(*id)).all(|(id, member)| {
+        member.current.pending_revocation.is_empty()
+            && consumer.target(id).is_none_or(|target| *target == member.current.assigned.partitions())
+    });
     let members = consumer.members().filter(|(id, _)| !leaving.contains(*id)).filter_map(|(id, member)| {
         let classic = member.metadata.classic.as_ref()?;
         let subscription = member.metadata.classic_protocol().map(|(_, metadata)| metadata.clone()).unwrap_or_default();
@@ -140,7 +145,7 @@ pub(super) fn to_classic(
             rebalance_timeout_ms: member.metadata.rebalance_timeout_ms,
             session_timeout_ms: classic.session_timeout_ms,
             protocols: classic.protocols.clone(),
-            assignment: encode_assignment(view, consumer.target(id).unwrap_or(&nothing), &subscription),
+            assignment: encode_assignment(view, &member.current.owned_partitions(), &subscription),
             is_new: false,
             awaiting_join: None,
             awaiting_sync: None,
@@ -150,7 +155,7 @@ pub(super) fn to_classic(
     });
     let mut group = ClassicGroup::converted(consumer.id().clone(), step.now, consumer.epoch(), members.collect());
     step.record(group.record());
-    if rebalance {
+    if rebalance || !reconciled {
         group.rebalance(step);
     }
     group

@@ -82,7 +82,7 @@ impl ConsumerGroup {
         // Nothing fails from here on.
         let old = self.members.get(replaced.as_ref().unwrap_or(&id)).cloned();
         let is_new = old.is_none();
-        let old = old.unwrap_or_else(Member::new);
+        let old = old.unwrap_or_default();
         let mut records = Records::default();
         if let Some(replaced) = &replaced {
             self.replace_member(replaced, &id, &mut records);

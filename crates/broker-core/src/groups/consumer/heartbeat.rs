@@ -108,7 +108,7 @@ impl ConsumerGroup {
         let replaced = self.admit(&id, request, owned.as_ref())?;
         let old = replaced.as_ref().or(Some(&id)).and_then(|id| self.members.get(id)).cloned();
         let is_new = old.is_none();
-        let old = old.unwrap_or_else(Member::new);
+        let old = old.unwrap_or_default();
         let metadata = updated(&old.metadata, caller, request);
         let regex_changed = metadata.regex != old.metadata.regex;
         if regex_changed && let Some(pattern) = metadata.regex() {
@@ -131,6 +131,7 @@ impl ConsumerGroup {
         let regexes_changed = self.resolve_regexes(now, view, config, &mut records);
         let changed = is_new || topics_changed || regex_changed || regexes_changed;
         self.advance_target(now, view, config, changed, &mut records);
+        let owned = if config.bugs.has(felice_log::Bug::GivenBeforeReleased) { Some(Partitions::new()) } else { owned };
         self.reconcile(now, view, &id, topics_changed || regex_changed, owned.as_ref(), &mut records);
         self.timers.set(&id, Timer::Session, now.instant() + config.session_timeout);
         // It may have been a classic member.

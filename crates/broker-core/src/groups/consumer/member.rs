@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use felice_protocol::primitives::{ByteStr, Uuid};
 
-use super::assignment::Held;
+use super::assignment::{Held, Partitions};
 
 /// The epoch of a static member that left for a while (KIP-848): its partitions wait for it until its session is over.
 pub(crate) const LEAVE_STATIC_EPOCH: i32 = -2;
@@ -55,7 +55,7 @@ pub(crate) struct ClassicMetadata {
 }
 
 /// What a member told of itself.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MemberMetadata {
     pub(crate) instance_id: Option<ByteStr>,
     pub(crate) rack_id: Option<ByteStr>,
@@ -70,11 +70,23 @@ pub(crate) struct MemberMetadata {
     pub(crate) classic: Option<ClassicMetadata>,
 }
 
-impl MemberMetadata {
-    pub(crate) fn new() -> Self {
-        Self { rebalance_timeout_ms: -1, ..Self::default() }
+impl Default for MemberMetadata {
+    fn default() -> Self {
+        Self {
+            instance_id: None,
+            rack_id: None,
+            client_id: ByteStr::default(),
+            client_host: ByteStr::default(),
+            topics: BTreeSet::new(),
+            regex: ByteStr::default(),
+            rebalance_timeout_ms: -1,
+            server_assignor: None,
+            classic: None,
+        }
     }
+}
 
+impl MemberMetadata {
     /// The regular expression, where there is one.
     pub(crate) fn regex(&self) -> Option<&ByteStr> {
         Some(&self.regex).filter(|regex| !regex.is_empty())
@@ -108,6 +120,13 @@ impl Current {
         self.assigned.iter().chain(self.pending_revocation.iter()).map(|(topic, partition, _)| (topic, partition))
     }
 
+    /// All that it may still read, by topic.
+    pub(crate) fn owned_partitions(&self) -> Partitions {
+        let mut owned = self.assigned.clone();
+        owned.extend(&self.pending_revocation);
+        owned.partitions()
+    }
+
     pub(crate) fn owns(&self, topic: &Uuid, partition: i32) -> bool {
         self.assigned.contains(topic, partition) || self.pending_revocation.contains(topic, partition)
     }
@@ -121,10 +140,6 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new() -> Self {
-        Self { metadata: MemberMetadata::new(), current: Current::default() }
-    }
-
     pub(crate) fn uses_classic_protocol(&self) -> bool {
         self.metadata.classic.is_some()
     }

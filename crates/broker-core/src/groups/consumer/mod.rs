@@ -152,10 +152,6 @@ impl ConsumerGroup {
         self.members.is_empty()
     }
 
-    pub(crate) fn member_count(&self) -> usize {
-        self.members.len()
-    }
-
     pub(crate) fn epoch(&self) -> i32 {
         self.epoch
     }
@@ -300,7 +296,7 @@ impl ConsumerGroup {
         if let Some(regex) = metadata.regex() {
             *self.regex_counts.entry(regex.clone()).or_default() += 1;
         }
-        self.members.entry(id).or_insert_with(Member::new).metadata = metadata;
+        self.members.entry(id).or_default().metadata = metadata;
     }
 
     fn apply_current(&mut self, id: ByteStr, current: Option<Current>) {
@@ -316,7 +312,7 @@ impl ConsumerGroup {
                 for owned in current.owned() {
                     self.owners.insert(owned, id.clone());
                 }
-                self.members.entry(id).or_insert_with(Member::new).current = current;
+                self.members.entry(id).or_default().current = current;
             }
             None => {
                 if let Some(member) = self.members.get_mut(&id) {

@@ -164,7 +164,7 @@ impl ConsumerGroup {
             };
             let old = self.regexes.get(&pattern);
             let same = old.is_some_and(|old| old.topics == topics);
-            if same && !old.is_some_and(|old| old.timestamp < too_old) {
+            if same && old.is_none_or(|old| old.timestamp >= too_old) {
                 continue;
             }
             changed |= !same;

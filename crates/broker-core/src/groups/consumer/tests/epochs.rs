@@ -67,7 +67,7 @@ fn a_silent_member_is_fenced_and_the_last_one_leaves_an_empty_group() {
     let mut bench = Bench::new(&[("a", 2)]);
     bench.join("m1", &["a"]);
     bench.advance(SESSION - Duration::from_millis(1));
-    assert_eq!(bench.group.member_count(), 1);
+    assert_eq!(bench.group.members.len(), 1);
     bench.advance(Duration::from_millis(1));
     assert_eq!(bench.group.state(), ConsumerGroupState::Empty);
     assert_eq!((bench.group.epoch, bench.group.assignment_epoch), (3, 2));

@@ -42,7 +42,7 @@ fn who_does_not_come_back_is_fenced_when_its_session_is_over() {
     bench.beat(&instance("i1", joining("m1", &["a"]))).unwrap();
     bench.beat(&instance("i1", beating("m1", -2))).unwrap();
     bench.advance(SESSION - Duration::from_millis(1));
-    assert_eq!(bench.group.member_count(), 1);
+    assert_eq!(bench.group.members.len(), 1);
     bench.advance(Duration::from_millis(1));
     assert!(bench.group.is_empty());
     bench.check();
