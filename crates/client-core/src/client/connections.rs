@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use felice_protocol::time::{Instant, Now};
 
-use super::{ClientCore, Output, Token};
+use super::{ClientCore, Output, ReaderKey, Token};
 use crate::backoff::{Backoff, Random};
 use crate::config::ClientConfig;
 use crate::connection::{Connection, EncodeRequest, Waiting};
+use crate::consumer::group::MemberKey;
 use crate::error::{Error, ErrorKind};
 use crate::metadata::{BrokerId, ClusterMetadata};
 
@@ -23,10 +24,10 @@ pub enum Lane {
     General,
     /// Produce.
     Produce,
-    /// Fetch.
-    Fetch,
-    /// Joining a group and heartbeats, which wait for nothing else.
-    Coordinator,
+    /// Fetch, of one reader: a broker answers one request of a connection at a time, so a reader's wait for records would be every other's too.
+    Fetch(ReaderKey),
+    /// Joining a group and heartbeats, of one member: a join waits for the other members, which may be of this client.
+    Coordinator(MemberKey),
 }
 
 /// Whom a connection leads to.
@@ -131,6 +132,17 @@ impl Links {
         }
     }
 
+    /// Nobody needs these connections any more.
+    pub(super) fn close_lane(&mut self, lane: Lane) {
+        let gone: Vec<Key> = self.links.keys().filter(|key| key.1 == lane).copied().collect();
+        for key in gone {
+            if let Some(id) = self.links.remove(&key).and_then(|link| link.id) {
+                self.by_id.remove(&id);
+                self.outputs.push_back(Output::Close { id });
+            }
+        }
+    }
+
     pub(super) fn is_blocked(&self, now: Now, key: Key) -> bool {
         self.links
             .get(&key)
@@ -160,15 +172,18 @@ impl<T> ClientCore<T> {
         link.blocked_until = Some(now.instant() + link.backoff.next());
         let was_ready = link.connection.is_ready();
         let waiting: Vec<Waiting<Token>> = link.connection.handle_disconnected().collect();
-        let unused = was_ready && waiting.is_empty() && key.1 != Lane::Coordinator;
+        let unused = was_ready && waiting.is_empty() && !matches!(key.1, Lane::Coordinator(_));
         for waiting in waiting {
             self.handle_no_answer(now, waiting, &error);
         }
         if let Node::Broker(broker) = key.0
-            && matches!(key.1, Lane::Coordinator | Lane::General)
             && !unused
         {
-            self.tell_members_disconnected(now, broker, &error);
+            match key.1 {
+                Lane::Coordinator(member) => self.tell_members_disconnected(now, Some(member), broker, &error),
+                Lane::General => self.tell_members_disconnected(now, None, broker, &error),
+                Lane::Produce | Lane::Fetch(_) => {}
+            }
         }
         if matches!(key.0, Node::Broker(_)) {
             // The broker may have moved or be gone.

@@ -37,6 +37,7 @@ impl<T> ClientCore<T> {
             member.give_up_wishes();
             // Nothing is wished for any more, so the time does not matter.
             self.grant_wishes(Now::default(), &mut member);
+            self.links.close_lane(Lane::Coordinator(key));
         }
     }
 
@@ -48,8 +49,8 @@ impl<T> ClientCore<T> {
         let mut members = std::mem::take(&mut self.members);
         for (key, member) in &mut members {
             self.grant_wishes(now, member);
-            while let Some(out) = member.poll_request(now, &mut |to| self.connection_for(now, to).is_some()) {
-                let Some(node) = self.connection_for(now, &out.to) else { continue };
+            while let Some(out) = member.poll_request(now, &mut |to| self.connection_for(now, *key, to).is_some()) {
+                let Some(node) = self.connection_for(now, *key, &out.to) else { continue };
                 let token = Token::Group(*key, out.id);
                 if let Err(error) = self.links.send(now, node, &out.request, out.max_version, token, true, out.timeout)
                 {
@@ -61,11 +62,11 @@ impl<T> ClientCore<T> {
         self.members = members;
     }
 
-    fn connection_for(&mut self, now: Now, to: &GroupTarget) -> Option<Key> {
+    fn connection_for(&mut self, now: Now, member: MemberKey, to: &GroupTarget) -> Option<Key> {
         match to {
             GroupTarget::Any => self.any_broker(now),
             GroupTarget::Coordinator { broker, address, membership } => {
-                let lane = if *membership { Lane::Coordinator } else { Lane::General };
+                let lane = if *membership { Lane::Coordinator(member) } else { Lane::General };
                 let key = (Node::Broker(*broker), lane);
                 self.links.ready_at(now, key, address.clone()).then_some(key)
             }
@@ -90,8 +91,15 @@ impl<T> ClientCore<T> {
         }
     }
 
-    pub(super) fn tell_members_disconnected(&mut self, now: Now, broker: BrokerId, error: &Error) {
-        for member in self.members.values_mut() {
+    /// One member has lost its connection to a broker, or all of them the one that they share.
+    pub(super) fn tell_members_disconnected(
+        &mut self,
+        now: Now,
+        one: Option<MemberKey>,
+        broker: BrokerId,
+        error: &Error,
+    ) {
+        for (_, member) in self.members.iter_mut().filter(|(key, _)| one.is_none_or(|one| one == **key)) {
             member.handle_disconnected(now, broker, error);
         }
     }

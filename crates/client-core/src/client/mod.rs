@@ -8,8 +8,8 @@
 //! - `calls`: requests of any kind for whoever asks
 //! - `members`: members of groups
 //!
-//! Each broker has up to four connections, so that a long fetch, a large batch or a join that waits for others never stands in front of a
-//! small request ([`Lane`]).
+//! Each broker has a connection for calls, one for producers, one for each reader and one for each group member, so that a long fetch, a large
+//! batch or a join that waits for others never stands in front of something else ([`Lane`]).
 
 mod answers;
 mod calls;
@@ -204,6 +204,7 @@ impl<T> ClientCore<T> {
     /// Removes a reader.
     pub fn remove_reader(&mut self, key: ReaderKey) {
         self.readers.remove(&key);
+        self.links.close_lane(Lane::Fetch(key));
     }
 
     /// A reader's fetcher, with the metadata that its commands take.

@@ -93,10 +93,10 @@ impl<T> ClientCore<T> {
                     fetcher.handle_list_offsets(now, out.id, Err(&error));
                 }
             }
-            while let Some(out) =
-                fetcher.poll_fetch(now, &mut |broker| links.ready(now, (Node::Broker(broker), Lane::Fetch), &metadata))
+            while let Some(out) = fetcher
+                .poll_fetch(now, &mut |broker| links.ready(now, (Node::Broker(broker), Lane::Fetch(*key)), &metadata))
             {
-                let node = (Node::Broker(out.broker), Lane::Fetch);
+                let node = (Node::Broker(out.broker), Lane::Fetch(*key));
                 let wait = Duration::from_millis(u64::try_from(out.request.max_wait_ms).unwrap_or_default());
                 let token = Token::Fetch(*key, out.id);
                 if links.send(now, node, &out.request, out.max_version, token, true, timeout + wait).is_err() {

@@ -109,8 +109,7 @@ impl Session {
                         Err(code) => {
                             failed.push(partition.clone());
                             first.get_or_insert_with(|| {
-                                Error::from_code(code, Some("the commit was refused"))
-                                    .on_partition(&partition.topic, partition.partition)
+                                refused(code).on_partition(&partition.topic, partition.partition)
                             });
                         }
                     }
@@ -137,4 +136,25 @@ impl Session {
             }
         }
     }
+}
+
+fn refused(code: ErrorCode) -> Error {
+    let hint = match code {
+        ErrorCode::OFFSET_METADATA_TOO_LARGE => {
+            "shorten the metadata, or raise offset.metadata.max.bytes of the broker (4096 by default)"
+        }
+        ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::STALE_MEMBER_EPOCH => {
+            "the group has members, and this is not one of them now: commit as a member, or when the group is empty"
+        }
+        ErrorCode::REBALANCE_IN_PROGRESS => {
+            "the group rebalances: what is not committed is read again; commit again after"
+        }
+        ErrorCode::FENCED_INSTANCE_ID => {
+            "another consumer joined with the same group.instance.id: give each instance its own"
+        }
+        ErrorCode::GROUP_AUTHORIZATION_FAILED => "the user lacks Read on this group",
+        ErrorCode::INVALID_COMMIT_OFFSET_SIZE => "fewer partitions in one commit, or shorter metadata",
+        _ => return Error::from_code(code, Some("the commit was refused")),
+    };
+    Error::from_code(code, Some("the commit was refused")).hinting(hint)
 }
