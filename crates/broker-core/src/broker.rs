@@ -177,6 +177,7 @@ impl BrokerCore {
     /// A sync has ended, well or not.
     pub fn handle_synced(&mut self, now: Now, ticket: SyncTicket, result: io::Result<()>) {
         flush::finish(self, ticket, &result);
+        coordinator::run(self, now);
         cleaner::handle_synced(self, now, ticket, &result);
         flush::start(self);
     }

@@ -31,6 +31,8 @@ pub(crate) struct Coordination {
     answers: Purgatory<DelayedAnswers>,
     commit_timeout: std::time::Duration,
     next_delayed: u64,
+    /// Partitions that memory is ahead of, or that are offline: they are read again, where they can be.
+    lost: BTreeSet<i32>,
 }
 
 /// Answers that leave when the last of their partitions is durable.
@@ -56,6 +58,7 @@ impl Coordination {
             waiters: BTreeMap::new(),
             answers: Purgatory::default(),
             next_delayed: 0,
+            lost: BTreeSet::new(),
         }
     }
 
@@ -140,25 +143,23 @@ pub(crate) fn ensure_offsets_topic(core: &mut BrokerCore, now: Now) -> Result<()
 
 /// Does what the coordinator asks for.
 pub(crate) fn run(core: &mut BrokerCore, now: Now) {
-    let mut lost = BTreeSet::new();
     while let Some(effect) = core.coordination.groups.poll_effect() {
-        lost.extend(perform(core, now, effect));
+        perform(core, now, effect);
     }
-    for partition in lost {
-        // Memory is ahead of the log, which is what counts.
+    for partition in std::mem::take(&mut core.coordination.lost) {
+        // The log is what counts.
         core.coordination.groups.unload(now, partition);
         load(core, now, partition);
         while let Some(effect) = core.coordination.groups.poll_effect() {
-            perform(core, now, Effect { appends: Vec::new(), ..effect });
+            answer(core, effect.answers);
         }
     }
 }
 
-/// Appends, and answers or lets the answers wait. Gives the partitions that could not be written.
-fn perform(core: &mut BrokerCore, now: Now, effect: Effect) -> Vec<i32> {
+/// Appends, and answers or lets the answers wait.
+fn perform(core: &mut BrokerCore, now: Now, effect: Effect) {
     let topic_id = core.topics.id_of(OFFSETS_TOPIC).unwrap_or_default();
     let mut waits = Vec::new();
-    let mut lost = Vec::new();
     let mut failure = None;
     for (index, records) in effect.appends {
         let key = (topic_id, index);
@@ -166,10 +167,12 @@ fn perform(core: &mut BrokerCore, now: Now, effect: Effect) -> Vec<i32> {
             && let Err(code) = append(core, now, key, &records)
         {
             failure = Some(code);
-            lost.push(index);
+            core.coordination.lost.insert(index);
         }
-        if let Some(partition) = core.topics.partition_mut(&topic_id, index)
+        if !core.config.bugs.has(felice_log::Bug::CommitBeforeSync)
+            && let Some(partition) = core.topics.partition_mut(&topic_id, index)
             && partition.log_end_offset() > partition.high_watermark()
+            && !partition.is_offline()
         {
             waits.push((key, partition.log_end_offset()));
         }
@@ -180,7 +183,7 @@ fn perform(core: &mut BrokerCore, now: Now, effect: Effect) -> Vec<i32> {
         fail(&mut delayed, code);
     }
     if delayed.waits.is_empty() {
-        answer(core, delayed);
+        answer(core, delayed.answers);
     } else if !delayed.answers.is_empty() {
         let coordination = &mut core.coordination;
         coordination.next_delayed += 1;
@@ -188,7 +191,6 @@ fn perform(core: &mut BrokerCore, now: Now, effect: Effect) -> Vec<i32> {
         let deadline = now.instant() + coordination.commit_timeout;
         coordination.answers.park(coordination.next_delayed, delayed, watches, deadline);
     }
-    lost
 }
 
 /// One batch, whole or not at all.
@@ -200,11 +202,13 @@ fn append(core: &mut BrokerCore, now: Now, key: PartitionKey, records: &[GroupRe
     let batch = builder.close(&mut Compressor::default(), Compression::None, None).seal(Producer::NONE, false);
     let size = batch.len();
     let Some(partition) = core.topics.partition_mut(&key.0, key.1) else { return Err(ErrorCode::NOT_COORDINATOR) };
-    partition.append(now, BytesMut::from(batch)).map_err(|error| {
+    let appended = partition.append(now, BytesMut::from(batch));
+    let is_offline = partition.is_offline();
+    appended.map_err(|error| {
         let message = format!("{OFFSETS_TOPIC}-{}: {error}", key.1);
         core.outputs.push_back(Output::Log { message });
         match error.error_code() {
-            ErrorCode::KAFKA_STORAGE_ERROR => ErrorCode::NOT_COORDINATOR,
+            _ if is_offline => ErrorCode::NOT_COORDINATOR,
             ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE => ErrorCode::UNKNOWN_SERVER_ERROR,
             _ => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         }
@@ -222,8 +226,8 @@ fn fail(delayed: &mut DelayedAnswers, code: ErrorCode) {
     delayed.answers = answers.into_iter().map(|(waiter, answer)| (waiter, answer.failed(code))).collect();
 }
 
-fn answer(core: &mut BrokerCore, delayed: DelayedAnswers) {
-    for (waiter, answer) in delayed.answers {
+fn answer(core: &mut BrokerCore, answers: Vec<(Waiter, GroupAnswer)>) {
+    for (waiter, answer) in answers {
         // The client may be gone by now.
         let Some(context) = core.coordination.waiters.remove(&waiter.0) else { continue };
         let connection = context.connection;
@@ -243,6 +247,9 @@ pub(crate) fn handle_durable(core: &mut BrokerCore, key: PartitionKey, end: i64)
 
 /// A partition is gone or out of order: nothing that waits for it becomes durable any more.
 pub(crate) fn handle_offline(core: &mut BrokerCore, key: PartitionKey) {
+    if core.topics.id_of(OFFSETS_TOPIC) == Some(key.0) {
+        core.coordination.lost.insert(key.1);
+    }
     for operation in core.coordination.answers.ready(&key, |_| true) {
         finish(core, operation, Some(ErrorCode::NOT_COORDINATOR));
     }
@@ -253,7 +260,7 @@ fn finish(core: &mut BrokerCore, operation: u64, failure: Option<ErrorCode>) {
     if let Some(code) = failure {
         fail(&mut delayed, code);
     }
-    answer(core, delayed);
+    answer(core, delayed.answers);
 }
 
 /// Reads all of `__consumer_offsets`, at start.

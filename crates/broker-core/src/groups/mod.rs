@@ -72,7 +72,6 @@ pub(crate) struct Effect {
 
 /// A group of either kind.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are few groups, and they are moved rarely")]
 pub(crate) enum Group {
     Classic(ClassicGroup),
     Consumer(ConsumerGroup),
@@ -127,6 +126,10 @@ impl GroupCoordinator {
 
     /// `__consumer_offsets` is there, with so many partitions.
     pub(crate) fn handle_offsets_topic(&mut self, partitions: i32) {
+        if partitions == 0 {
+            // Another topic of that name begins with logs of its own.
+            self.offline.clear();
+        }
         self.partitions = partitions;
     }
 
