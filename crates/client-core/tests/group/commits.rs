@@ -128,6 +128,35 @@ fn what_waits_for_a_partition_that_comes_back_is_void() {
 }
 
 #[test]
+fn who_has_not_heard_of_the_loss_commits_nothing() {
+    // Lost, and left: the application still thinks that it holds t[0].
+    let mut w = classic();
+    w.obedient = false;
+    w.beat(ErrorCode::UNKNOWN_MEMBER_ID);
+    w.member.leave(w.now, LONG);
+    w.run();
+    w.member.commit(w.now, vec![at(0, 5)], LONG);
+    w.run();
+    assert_eq!(results(&w)[0].1, Ok(vec![ErrorCode::ILLEGAL_GENERATION]));
+    // Lost, and given again.
+    let mut w = classic();
+    w.beat(ErrorCode::UNKNOWN_MEMBER_ID);
+    w.obedient = false;
+    w.settle(5, "cooperative-sticky", &[tp("t", 0)]);
+    w.member.commit(w.now, vec![at(0, 5)], LONG);
+    w.run();
+    assert_eq!(results(&w)[0].1, Ok(vec![ErrorCode::ILLEGAL_GENERATION]));
+    let Some(GroupEvent::Assign { id, .. }) =
+        w.events.iter().rfind(|e| matches!(e, GroupEvent::Assign { .. })).cloned()
+    else {
+        panic!("{:?}", w.events)
+    };
+    w.accept(id);
+    w.member.commit(w.now, vec![at(0, 5)], LONG);
+    w.request(commit);
+}
+
+#[test]
 fn a_rebalance_delays_a_commit_and_the_new_generation_carries_it() {
     let mut w = classic();
     w.member.commit(w.now, vec![at(0, 5)], LONG);

@@ -11,7 +11,7 @@ use felice_protocol::time::{Instant, Now};
 
 use super::GroupMember;
 use super::codes::lost;
-use super::event::{GroupEvent, RequestId};
+use super::event::{GroupEvent, ProposalId, RequestId};
 use super::membership::{Phase, Speaks};
 use super::partitions::Partitions;
 use crate::backoff::Backoff;
@@ -42,7 +42,7 @@ struct Commit {
     deadline: Instant,
     timeout: Duration,
     /// What is still to be committed, and in which turn each was held; `None` for a group without a subscription.
-    open: BTreeMap<TopicPartition, (OffsetAndMetadata, Option<u64>)>,
+    open: BTreeMap<TopicPartition, (OffsetAndMetadata, Option<ProposalId>)>,
     done: Vec<(TopicPartition, ErrorCode)>,
     error: Option<Error>,
 }
@@ -58,7 +58,8 @@ pub(super) struct Commits {
 
 impl GroupMember {
     /// Commits offsets; [`GroupEvent::Committed`] tells what became of it, after `timeout` at the latest. Without a subscription it commits
-    /// for the group as nobody's member, which the broker allows while the group is empty.
+    /// for the group as nobody's member, which the broker allows while the group is empty. With one, each partition has to be held, and its
+    /// Assign accepted: any other is answered with ILLEGAL_GENERATION.
     pub fn commit(
         &mut self,
         now: Now,
@@ -66,18 +67,19 @@ impl GroupMember {
         timeout: Duration,
     ) -> RequestId {
         let id = self.commits.take_id();
-        let member = !matches!(self.phase, Phase::Idle | Phase::Left | Phase::Failed);
+        // Who was a member and has not heard yet that it is none any more means what it held.
+        let outside = matches!(self.phase, Phase::Idle | Phase::Left | Phase::Failed) && self.partitions.is_answered();
         let mut open = BTreeMap::new();
         let mut done = Vec::new();
         for (partition, offset) in offsets {
-            match self.partitions.turn(&partition) {
+            match self.partitions.known_turn(&partition) {
                 Some(turn) => {
                     open.insert(partition, (offset, Some(turn)));
                 }
-                None if member => done.push((partition, ErrorCode::ILLEGAL_GENERATION)),
-                None => {
+                None if outside => {
                     open.insert(partition, (offset, None));
                 }
+                None => done.push((partition, ErrorCode::ILLEGAL_GENERATION)),
             }
         }
         let deadline = now.instant() + timeout;
@@ -277,7 +279,7 @@ impl Commits {
     pub(super) fn settle_lost(&mut self, partitions: &Partitions, events: &mut VecDeque<GroupEvent>) {
         let busy = usize::from(self.in_flight);
         for commit in self.queue.iter_mut().skip(busy) {
-            let void = |partition: &TopicPartition, turn: Option<u64>| {
+            let void = |partition: &TopicPartition, turn: Option<ProposalId>| {
                 turn.is_some_and(|turn| partitions.turn(partition) != Some(turn))
             };
             let lost: Vec<TopicPartition> = commit

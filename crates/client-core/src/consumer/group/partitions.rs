@@ -18,8 +18,8 @@ use crate::metadata::ClusterMetadata;
 pub(super) struct Held {
     /// The topic's id; zero where it is not known yet.
     pub(super) topic_id: Uuid,
-    /// Which time of having it this is: what was to be committed the time before is void.
-    pub(super) turn: u64,
+    /// Which time of having it this is, by the Assign that began it: what was to be committed the time before is void.
+    pub(super) turn: ProposalId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ pub(super) struct Partitions {
     /// An Assign is due even where nothing is new: an eager member tells its whole assignment once a generation.
     tell_all: bool,
     next_proposal: u64,
-    next_turn: u64,
+    /// The newest proposal that the application has answered: what it commits, it says with the knowledge of that one.
+    answered: Option<ProposalId>,
     /// What is held has changed since the last look.
     pub(super) changed: bool,
 }
@@ -66,8 +67,19 @@ impl Partitions {
         self.proposal.as_ref()
     }
 
-    pub(super) fn turn(&self, partition: &TopicPartition) -> Option<u64> {
+    pub(super) fn turn(&self, partition: &TopicPartition) -> Option<ProposalId> {
         self.held.get(partition).map(|held| held.turn)
+    }
+
+    /// The turn in which a commit that the application makes now is meant. `None` also where the partition is held, but the application
+    /// does not know of it yet: what it commits then, it commits for a turn before.
+    pub(super) fn known_turn(&self, partition: &TopicPartition) -> Option<ProposalId> {
+        self.turn(partition).filter(|turn| self.answered >= Some(*turn))
+    }
+
+    /// Whether the application has answered all it was told.
+    pub(super) fn is_answered(&self) -> bool {
+        self.next_proposal == 0 || self.answered.is_some_and(|answered| answered.0 + 1 >= self.next_proposal)
     }
 
     /// The coordinator's word: this is what the member is to have. `whole`: the application hears of it even where nothing is new.
@@ -116,9 +128,8 @@ impl Partitions {
         }
         let incremental = incremental || !self.tell_all;
         self.tell_all = false;
+        let turn = ProposalId(self.next_proposal);
         for (partition, topic_id) in &new {
-            let turn = self.next_turn;
-            self.next_turn += 1;
             self.held.insert(partition.clone(), Held { topic_id: *topic_id, turn });
         }
         self.changed |= !new.is_empty();
@@ -143,6 +154,9 @@ impl Partitions {
 
     /// The application has done it. A proposal that another has replaced is not waited for any more.
     pub(super) fn accept(&mut self, id: ProposalId) {
+        if id.0 < self.next_proposal {
+            self.answered = self.answered.max(Some(id));
+        }
         if let Some(proposal) = self.proposal.as_mut().filter(|proposal| proposal.id == id) {
             proposal.accepted = true;
         }
