@@ -19,6 +19,14 @@ pub enum Bug {
     RebalanceIgnored,
     /// A member of KIP-848 does not tell what it holds.
     AckWithoutRelease,
+    /// The protocol goes on before the application has given up what it was asked for.
+    RevokeNotAwaited,
+    /// A member that was fenced keeps its partitions.
+    LossNotTold,
+    /// A commit is sent on although its partition has another owner by now.
+    CommitAfterLoss,
+    /// The cooperative assignor gives a partition away while another member still has it.
+    GivenBeforeRevoked,
 }
 
 /// What is planted: nothing.

@@ -25,6 +25,20 @@ pub enum Bug {
     HighWatermarkAhead,
     /// A waiting fetch hears of nothing before its time is up.
     LostWakeUp,
+    /// The coordinator takes commits of any generation or epoch.
+    CommitUnchecked,
+    /// The coordinator answers a commit before it is durable.
+    CommitBeforeSync,
+    /// After a start the first commit of a partition counts, not the last.
+    FirstCommitReplayed,
+    /// After a start nobody watches the members' sessions.
+    SessionsForgotten,
+    /// Heartbeats do not tell of a rebalance.
+    RebalanceNotTold,
+    /// A rebalance does not wait for the members that have yet to join.
+    JoinNotAwaited,
+    /// A partition is given away before its owner has said that it let go (KIP-848).
+    GivenBeforeReleased,
 }
 
 /// What is planted: nothing.

@@ -279,7 +279,7 @@ fn group_settings(groups: &GroupsPlan) -> Vec<(&'static str, String)> {
         ("group.consumer.min.heartbeat.interval.ms", heartbeat.clone()),
         ("group.consumer.heartbeat.interval.ms", heartbeat),
         ("offsets.topic.num.partitions", groups.offsets_partitions.to_string()),
-        ("offsets.topic.segment.bytes", groups.offsets_segment_bytes.to_string()),
+        ("log.cleaner.backoff.ms", "2000".to_owned()),
     ]
 }
 

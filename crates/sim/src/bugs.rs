@@ -21,15 +21,25 @@ pub struct Bug {
     pub what: &'static str,
     /// A seed that finds it, for a test that has no time to look.
     pub seed: u64,
+    /// Whether it is one of consumer groups, and only worlds with groups find it.
+    pub groups: bool,
     place: Place,
 }
 
 const fn broker(name: &'static str, bug: BrokerBug, seed: u64, what: &'static str) -> Bug {
-    Bug { name, what, seed, place: Place::Broker(bug) }
+    Bug { name, what, seed, groups: false, place: Place::Broker(bug) }
 }
 
 const fn client(name: &'static str, bug: ClientBug, seed: u64, what: &'static str) -> Bug {
-    Bug { name, what, seed, place: Place::Client(bug) }
+    Bug { name, what, seed, groups: false, place: Place::Client(bug) }
+}
+
+const fn coordinator(name: &'static str, bug: BrokerBug, seed: u64, what: &'static str) -> Bug {
+    Bug { groups: true, ..broker(name, bug, seed, what) }
+}
+
+const fn member(name: &'static str, bug: ClientBug, seed: u64, what: &'static str) -> Bug {
+    Bug { groups: true, ..client(name, bug, seed, what) }
 }
 
 /// All bugs.
@@ -64,6 +74,34 @@ pub const ALL: &[Bug] = &[
     ),
     broker("directory-not-synced", BrokerBug::DirectoryNotSynced, 44, "a new segment is synced, its name is not"),
     broker("duplicate-elsewhere", BrokerBug::DuplicateElsewhere, 1, "a repeated batch is answered with another offset"),
+    coordinator("commit-unchecked", BrokerBug::CommitUnchecked, 0, "commits of any generation or epoch are taken"),
+    coordinator("commit-before-sync", BrokerBug::CommitBeforeSync, 0, "a commit is answered before it is durable"),
+    coordinator("first-commit-replayed", BrokerBug::FirstCommitReplayed, 0, "after a start the first commit counts"),
+    coordinator("sessions-forgotten", BrokerBug::SessionsForgotten, 0, "after a start nobody watches the sessions"),
+    coordinator("rebalance-not-told", BrokerBug::RebalanceNotTold, 0, "heartbeats do not tell of a rebalance"),
+    coordinator("join-not-awaited", BrokerBug::JoinNotAwaited, 0, "a rebalance does not wait for the members"),
+    coordinator(
+        "given-before-released",
+        BrokerBug::GivenBeforeReleased,
+        0,
+        "a partition is given away before its owner let go (KIP-848)",
+    ),
+    member(
+        "rebalance-ignored",
+        ClientBug::RebalanceIgnored,
+        0,
+        "a member does not join again when the group rebalances",
+    ),
+    member("ack-without-release", ClientBug::AckWithoutRelease, 0, "a member of KIP-848 does not tell what it holds"),
+    member("revoke-not-awaited", ClientBug::RevokeNotAwaited, 0, "the protocol goes on before the application let go"),
+    member("loss-not-told", ClientBug::LossNotTold, 0, "a member that was fenced keeps its partitions"),
+    member("commit-after-loss", ClientBug::CommitAfterLoss, 0, "a commit is sent on after its partition was lost"),
+    member(
+        "given-before-revoked",
+        ClientBug::GivenBeforeRevoked,
+        0,
+        "cooperative-sticky gives away what is still owned",
+    ),
 ];
 
 /// The bug of this name.

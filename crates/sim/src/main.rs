@@ -19,6 +19,7 @@ felice-sim: Felice's broker and clients in a simulated world; the same seed is t
   --mode MODE       lite, swarm (the default) or full
   --groups          worlds with consumer groups
   --trace           print the history while it grows
+  --limit N         stop after so many failures (20)
   --threads N       as many at a time (the machine's)
 ";
 
@@ -34,6 +35,8 @@ struct Args {
     list_bugs: bool,
     fresh_seconds: u64,
     threads: usize,
+    /// So many failures are enough.
+    limit: usize,
 }
 
 fn parse() -> Result<Args, String> {
@@ -46,6 +49,7 @@ fn parse() -> Result<Args, String> {
         list_bugs: false,
         fresh_seconds: 10,
         threads,
+        limit: 20,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -65,6 +69,7 @@ fn parse() -> Result<Args, String> {
             "--hunt" => parsed.hunt = true,
             "--bugs" => parsed.list_bugs = true,
             "--fresh-seconds" => parsed.fresh_seconds = number(value()?)?,
+            "--limit" => parsed.limit = usize::try_from(number(value()?)?).unwrap_or(1),
             "--threads" => parsed.threads = usize::try_from(number(value()?)?).unwrap_or(1),
             "--groups" => parsed.settings.groups = true,
             "--trace" => parsed.settings.trace = true,
@@ -152,7 +157,7 @@ fn replay(args: &Args, seed: u64) -> String {
 
 fn many(args: &Args, seeds: std::ops::Range<u64>, until: &(dyn Fn() -> bool + Sync)) -> ExitCode {
     let began = Instant::now();
-    let summary = runner::run_many(&args.settings, seeds, args.threads, 20, until);
+    let summary = runner::run_many(&args.settings, seeds, args.threads, args.limit, until);
     print(args, &summary, began.elapsed());
     if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -196,7 +201,7 @@ fn hunt(args: &Args) -> ExitCode {
     let seeds = args.seeds.clone().unwrap_or(0..1000);
     let mut missed = 0;
     for bug in bugs::ALL.iter().filter(|bug| args.settings.bug.is_none_or(|name| name == bug.name)) {
-        let settings = Settings { bug: Some(bug.name), ..args.settings.clone() };
+        let settings = Settings { bug: Some(bug.name), groups: bug.groups, ..args.settings.clone() };
         let summary = runner::run_many(&settings, seeds.clone(), args.threads, 1, &|| false);
         match summary.failures.first() {
             Some((seed, violation)) => {

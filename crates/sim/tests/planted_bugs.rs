@@ -9,7 +9,7 @@ use felice_sim::runner;
 fn every_planted_bug_is_found() {
     for bug in bugs::ALL {
         let finds = |seed: &u64| {
-            let settings = Settings { seed: *seed, bug: Some(bug.name), ..Settings::default() };
+            let settings = Settings { seed: *seed, bug: Some(bug.name), groups: bug.groups, ..Settings::default() };
             runner::run(settings).violation.is_some()
         };
         let found = std::iter::once(bug.seed).chain(0..1000).find(finds);
@@ -23,7 +23,7 @@ fn every_planted_bug_is_found() {
 #[test]
 fn without_a_bug_the_same_seeds_pass() {
     for bug in bugs::ALL {
-        let report = runner::run(Settings { seed: bug.seed, ..Settings::default() });
+        let report = runner::run(Settings { seed: bug.seed, groups: bug.groups, ..Settings::default() });
         assert_eq!(report.violation, None, "seed {}", bug.seed);
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct GroupConfig {
     pub(crate) commit_timeout: Duration,
     /// `group.consumer.*`.
     pub(crate) consumer: ConsumerGroupConfig,
+    /// What the simulator planted.
+    pub(crate) bugs: felice_log::Bugs,
 }
 
 impl GroupConfig {
@@ -39,6 +41,7 @@ impl GroupConfig {
             offsets_retention_check_interval: broker.duration("offsets.retention.check.interval.ms", 600_000),
             commit_timeout: broker.duration("offsets.commit.timeout.ms", 5_000),
             consumer: ConsumerGroupConfig::new(broker),
+            bugs: broker.bugs,
         }
     }
 }

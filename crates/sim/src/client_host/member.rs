@@ -11,6 +11,7 @@ use felice_client_core::consumer::fetcher::{FetchEvent, FetchId, Fetched, Fetche
 use felice_client_core::consumer::group::{GroupEvent as Told, MemberKey, ProposalId, RequestId, Subscription};
 use felice_client_core::consumer::{OffsetAndMetadata, TopicPartition};
 use felice_protocol::compression::Decompressor;
+use felice_protocol::error_code::ErrorCode;
 use felice_protocol::records::RecordBatches;
 use felice_protocol::time::{Instant, Now};
 
@@ -43,9 +44,9 @@ struct Owned {
 /// A proposal that the application works on.
 enum Proposal {
     /// It looks up where to go on.
-    Assign { id: ProposalId, partitions: Vec<TopicPartition>, request: Option<RequestId>, deadline: Instant },
+    Assign { id: ProposalId, partitions: Vec<TopicPartition>, request: Option<RequestId> },
     /// It commits what it did.
-    Revoke { id: ProposalId, numbers: Vec<i32>, request: Option<RequestId>, since: Instant, deadline: Instant },
+    Revoke { id: ProposalId, numbers: Vec<i32>, request: Option<RequestId>, since: Instant },
 }
 
 /// How far the application is.
@@ -61,6 +62,12 @@ pub(crate) enum Stage {
 enum Input {
     Group(Told),
     Fetch(FetchEvent),
+}
+
+impl Input {
+    fn is_proposal(&self) -> bool {
+        matches!(self, Self::Group(Told::Assign { .. } | Told::Revoke { .. }))
+    }
 }
 
 pub(crate) struct MemberApp {
@@ -296,38 +303,55 @@ impl MemberApp {
             return;
         }
         self.next_step = None;
-        match self.inbox.pop_front() {
+        match self.next_input() {
             Some(Input::Group(event)) => self.take_in(now, core, event, effects),
             Some(Input::Fetch(event)) => self.read(core, event, effects),
-            None => self.work(now, core, effects),
+            None => self.work(now, effects),
         }
         let has_work = self.owned.values().any(|owned| !owned.queue.is_empty());
         if let Some(member) = core.member(self.member) {
+            member.handle_progress(now);
             member.pending(now, has_work);
         }
-        if !self.inbox.is_empty() || self.ready().is_some() {
+        let told = self.inbox.iter().any(|input| self.proposal.is_none() || !input.is_proposal());
+        if told || self.ready().is_some() {
             self.wake(now, effects);
         }
     }
 
+    /// The next thing that it was told. One proposal is worked on at a time; what was lost is heard of at once, and not taken any more.
+    fn next_input(&mut self) -> Option<Input> {
+        let busy = self.proposal.is_some();
+        let index = self.inbox.iter().position(|input| !(busy && input.is_proposal()))?;
+        let input = self.inbox.remove(index)?;
+        if let Input::Group(Told::Lost { partitions: lost, .. }) = &input {
+            for earlier in self.inbox.iter_mut().take(index) {
+                if let Input::Group(Told::Assign { partitions, .. }) = earlier {
+                    partitions.retain(|partition| !lost.contains(partition));
+                }
+            }
+        }
+        Some(input)
+    }
+
     fn take_in(&mut self, now: Now, core: &mut ClientCore<Tag>, event: Told, effects: &mut Vec<Effect>) {
         match event {
-            Told::Assign { id, partitions, deadline, .. } => {
+            Told::Assign { id, partitions, .. } => {
                 self.linger(now);
                 let request = core
                     .member(self.member)
                     .filter(|_| !partitions.is_empty())
                     .map(|member| member.committed(now, partitions.clone(), true, REQUEST_TIME));
-                self.proposal = Some(Proposal::Assign { id, partitions, request, deadline });
+                self.proposal = Some(Proposal::Assign { id, partitions, request });
                 if request.is_none() {
                     self.take(now, core, &BTreeMap::new(), effects);
                 }
             }
-            Told::Revoke { id, partitions, deadline, .. } => {
+            Told::Revoke { id, partitions, .. } => {
                 self.linger(now);
                 let numbers: Vec<i32> = partitions.iter().map(number).collect();
                 let request = if self.plan.is_careful { self.commit(now, core, &numbers, true) } else { None };
-                self.proposal = Some(Proposal::Revoke { id, numbers, request, since: now.instant(), deadline });
+                self.proposal = Some(Proposal::Revoke { id, numbers, request, since: now.instant() });
                 if request.is_none() {
                     self.let_go(now, core, effects);
                 }
@@ -336,14 +360,16 @@ impl MemberApp {
                 let lost: Vec<i32> =
                     partitions.iter().map(number).filter(|number| self.owned.contains_key(number)).collect();
                 self.drop_partitions(core, &lost);
-                self.proposal = None;
+                if let Some(Proposal::Assign { partitions: taking, .. }) = &mut self.proposal {
+                    taking.retain(|partition| !partitions.contains(partition));
+                }
                 if !lost.is_empty() {
                     effects.push(Effect::Tell(self.gave_up(lost, End::Lost)));
                 }
                 self.accept(now, core, id);
             }
             Told::Offsets { request, result } => {
-                let Some(Proposal::Assign { request: asked, partitions, deadline, .. }) = &mut self.proposal else {
+                let Some(Proposal::Assign { request: asked, partitions, .. }) = &mut self.proposal else {
                     return;
                 };
                 if *asked != Some(request) {
@@ -363,13 +389,11 @@ impl MemberApp {
                     Ok(found) => self.take(now, core, &found, effects),
                     Err(what) => {
                         effects.push(Effect::Tell(Event::Note(format!("{}: no offsets: {what}", self.owner))));
-                        if now.instant() < *deadline {
-                            let partitions = partitions.clone();
-                            let again = core
-                                .member(self.member)
-                                .map(|member| member.committed(now, partitions, true, REQUEST_TIME));
-                            *asked = again;
-                        }
+                        self.busy_until = now.instant() + Duration::from_millis(100);
+                        let partitions = partitions.clone();
+                        *asked = core
+                            .member(self.member)
+                            .map(|member| member.committed(now, partitions, true, REQUEST_TIME));
                     }
                 }
             }
@@ -404,7 +428,13 @@ impl MemberApp {
                 }
             }
             Told::Failed(error) => {
-                effects.push(Effect::Wrong(format!("{} failed: {error}", self.owner)));
+                // after a crash the group keeps a static member's place until its session ends: whoever starts the process tries again
+                if error.code() == Some(ErrorCode::UNRELEASED_INSTANCE_ID) {
+                    effects.push(Effect::Tell(Event::Note(format!("{} failed: {error}", self.owner))));
+                    effects.push(Effect::Exit);
+                } else {
+                    effects.push(Effect::Wrong(format!("{} failed: {error}", self.owner)));
+                }
             }
             other => effects.push(Effect::Tell(Event::Note(format!("{}: {other:?}", self.owner)))),
         }
@@ -532,7 +562,7 @@ impl MemberApp {
     }
 
     /// Processes a record.
-    fn work(&mut self, now: Now, core: &mut ClientCore<Tag>, effects: &mut Vec<Effect>) {
+    fn work(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(number) = self.ready() else { return };
         self.turn = number;
         let Some(owned) = self.owned.get_mut(&number) else { return };
@@ -548,9 +578,6 @@ impl MemberApp {
             offset,
             record,
         })));
-        if let Some(member) = core.member(self.member) {
-            member.handle_progress(now);
-        }
     }
 
     fn commit_when_due(&mut self, now: Now, core: &mut ClientCore<Tag>, effects: &mut Vec<Effect>) {

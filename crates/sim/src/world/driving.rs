@@ -45,11 +45,22 @@ impl World {
             ],
             ..Default::default()
         };
-        let request = CreateTopicsRequest {
-            topics: topics.into_iter().map(topic).collect(),
-            timeout_ms: 1000,
-            ..Default::default()
-        };
+        let mut topics: Vec<_> = topics.into_iter().map(topic).collect();
+        // left to the broker, it has segments of a megabyte at least, and hardly anything is ever compacted
+        if let Some(segment_bytes) = self.plan.groups.as_ref().and_then(|groups| groups.offsets_segment_bytes) {
+            topics.push(create_topics::request::CreatableTopic {
+                name: "__consumer_offsets".into(),
+                num_partitions: 2,
+                replication_factor: 1,
+                configs: vec![
+                    config("internal.segment.bytes", segment_bytes.to_string()),
+                    config("cleanup.policy", "compact".to_owned()),
+                    config("min.cleanable.dirty.ratio", "0.1".to_owned()),
+                ],
+                ..Default::default()
+            });
+        }
+        let request = CreateTopicsRequest { topics, timeout_ms: 1000, ..Default::default() };
         let frame = messages::encode_request(1, Some("sim"), 7, &request).map_err(|error| error.to_string())?;
         let answer = self.broker.ask(self.now(), frame.into_bytes().slice(4..))?;
         let (_, response) =

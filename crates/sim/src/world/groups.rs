@@ -136,15 +136,16 @@ impl World {
                 self.under_way(told);
             }
         }
-        if self.phase == Phase::Active {
-            let after = self.random_millis(10_000);
+        if self.phase < Phase::Resting {
+            let after = self.random_millis(if self.phase == Phase::Active { 10_000 } else { 1000 });
             self.after(after, Job::MemberStarts(member));
         }
     }
 
     pub(super) fn next_member_fault(&mut self) {
         let Some(plan) = self.groups_plan().filter(|_| self.phase == Phase::Active) else { return };
-        let living: Vec<(usize, usize)> = self.member_clients().collect();
+        let moves = |(_, client): &(usize, usize)| !self.groups.frozen.contains_key(client);
+        let living: Vec<(usize, usize)> = self.member_clients().filter(moves).collect();
         if !living.is_empty() {
             let (member, client) = living[self.rng.index(living.len())];
             let fault = plan.faults[self.rng.index(plan.faults.len())];
@@ -295,7 +296,9 @@ impl World {
         let client = self.groups.members.get(owner.member)?.client?;
         let plan = self.plan.groups.as_ref()?;
         let heard = self.groups.heard.get(&client)?;
-        (self.clock.instant().since(*heard) >= plan.session.min(plan.max_poll)).then_some(Excuse::Silent)
+        // a member hears of a rebalance a heartbeat late, or two where one is lost, and has the less time to join it
+        let patience = plan.session.min(plan.max_poll.saturating_sub(plan.heartbeat * 2));
+        (self.clock.instant().since(*heard) >= patience).then_some(Excuse::Silent)
     }
 
     pub(super) fn after_group_event(&mut self, event: &GroupEvent) {

@@ -132,8 +132,9 @@ impl ClassicGroup {
 
     /// Completes the join phase when all are there, except for that of an empty group, which has its own time.
     pub(super) fn maybe_complete_join(&mut self, step: &mut Step<'_>) {
-        let all_joined =
-            self.pending_members.is_empty() && self.members.values().all(|member| member.awaiting_join.is_some());
+        let all_joined = (self.pending_members.is_empty()
+            && self.members.values().all(|member| member.awaiting_join.is_some()))
+            || step.config.bugs.has(felice_log::Bug::JoinNotAwaited);
         if self.state == ClassicGroupState::PreparingRebalance
             && !matches!(self.phase, Some(Phase::InitialJoin { .. }))
             && all_joined

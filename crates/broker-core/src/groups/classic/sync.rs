@@ -94,6 +94,9 @@ impl ClassicGroup {
             ClassicGroupState::Empty => ErrorCode::UNKNOWN_MEMBER_ID,
             ClassicGroupState::PreparingRebalance => {
                 self.touch(step.now, &request.member_id);
+                if step.config.bugs.has(felice_log::Bug::RebalanceNotTold) {
+                    return ErrorCode::NONE;
+                }
                 ErrorCode::REBALANCE_IN_PROGRESS
             }
             ClassicGroupState::CompletingRebalance | ClassicGroupState::Stable => {

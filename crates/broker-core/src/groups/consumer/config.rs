@@ -49,6 +49,8 @@ pub(crate) struct ConsumerGroupConfig {
     pub(crate) migration_policy: MigrationPolicy,
     /// `group.max.size`: what a group must not exceed to become classic.
     pub(crate) classic_max_size: usize,
+    /// What the simulator planted.
+    pub(crate) bugs: felice_log::Bugs,
 }
 
 impl ConsumerGroupConfig {
@@ -88,6 +90,7 @@ impl ConsumerGroupConfig {
                 _ => MigrationPolicy::Bidirectional,
             },
             classic_max_size: size("group.max.size"),
+            bugs: config.bugs,
         }
     }
 }

@@ -224,7 +224,10 @@ impl GroupMember {
         if *until > now.instant() && !self.classic.watched.keys().all(known) {
             return;
         }
-        let Some(assignor) = self.classic.assignor.clone() else { return };
+        let Some(mut assignor) = self.classic.assignor.clone() else { return };
+        if self.config.bugs.has(Bug::GivenBeforeRevoked) && matches!(assignor, Assignor::CooperativeSticky) {
+            assignor = Assignor::Sticky;
+        }
         let topics = assignable_topics(&self.metadata, self.classic.watched.keys());
         let group = GroupSubscription { members, topics: &topics, generation: self.epoch };
         let mut assignments = Vec::with_capacity(members.len());

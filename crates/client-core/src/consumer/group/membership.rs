@@ -10,6 +10,7 @@ use super::event::{GroupEvent, MemberState, MemberStatus};
 use super::exchange::Asked;
 use super::partitions::ProposalKind;
 use super::{GroupMember, MetadataWish};
+use crate::bugs::Bug;
 use crate::config::GroupProtocol;
 use crate::error::{Error, ErrorKind};
 
@@ -111,7 +112,9 @@ impl GroupMember {
     /// Somebody else may have the partitions: they are lost, and the member joins anew.
     pub(super) fn lose(&mut self, now: Now, error: Error) {
         self.abandon();
-        self.partitions.lose_all(now, self.config.max_poll_interval, error.clone(), &mut self.events);
+        if !self.config.bugs.has(Bug::LossNotTold) {
+            self.partitions.lose_all(now, self.config.max_poll_interval, error.clone(), &mut self.events);
+        }
         self.error = Some(error);
         self.phase = Phase::Unjoined;
         match self.speaks {
@@ -193,6 +196,11 @@ impl GroupMember {
     /// Moves on as far as it goes without the network.
     pub(super) fn advance(&mut self, now: Now) {
         let patience = self.config.max_poll_interval;
+        if self.config.bugs.has(Bug::RevokeNotAwaited)
+            && let Some(id) = self.partitions.proposal().filter(|p| p.kind == ProposalKind::Revoke).map(|p| p.id)
+        {
+            self.partitions.accept(id);
+        }
         let revoked = self.partitions.finish(|partition| self.commits.is_open(partition));
         if revoked && self.phase == Phase::Member && self.speaks == Speaks::Classic {
             self.classic.rejoin("partitions were let go");
@@ -220,7 +228,9 @@ impl GroupMember {
             }
             Phase::Leaving { until } => self.advance_leaving(now, until),
         }
-        self.commits.settle_lost(&self.partitions, &mut self.events);
+        if !self.config.bugs.has(Bug::CommitAfterLoss) {
+            self.commits.settle_lost(&self.partitions, &mut self.events);
+        }
         self.update_wishes();
         self.note_status(now);
     }
