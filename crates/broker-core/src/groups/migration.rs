@@ -7,11 +7,12 @@ use felice_protocol::error_code::ErrorCode;
 use felice_protocol::primitives::{ByteStr, Uuid};
 
 use super::classic::{CONSUMER, ClassicGroup, ClassicGroupState, Member as ClassicMember};
-use super::consumer::assignment::pairs;
+use super::consumer::assignment::{Partitions, pairs};
 use super::consumer::change::Change;
-use super::consumer::member::{ClassicMetadata, Current, Member, MemberMetadata};
+use super::consumer::member::{ClassicMetadata, Current, Member, MemberMetadata, MemberState};
 use super::consumer::{
     ConsumerGroup, ConsumerGroupConfig, GroupError, Records, decode_assignment, decode_subscription, encode_assignment,
+    owned_partitions,
 };
 use super::step::Step;
 use super::topics_view::TopicsView;
@@ -48,11 +49,21 @@ pub(super) fn to_consumer(
     let generation = classic.generation_id;
     let mut owned = BTreeSet::new();
     let mut members = BTreeMap::new();
+    let mut claims = Vec::new();
     for (member_id, member) in &classic.members {
-        let Some(converted) = to_consumer_member(view, classic, member, &mut owned) else {
+        let Some((converted, claimed)) = to_consumer_member(view, classic, member, &mut owned) else {
             return refuse("the embedded consumer protocol is malformed");
         };
         members.insert(member_id.clone(), converted);
+        claims.push((member_id, claimed));
+    }
+    // A cooperative member that has been assigned less than it had may not have given the rest back yet: that shows when it joins again.
+    for (member_id, claimed) in claims {
+        let Some(Member { current, .. }) = members.get_mut(member_id) else { continue };
+        for (topic, partition) in pairs(&claimed).filter(|pair| owned.insert(*pair)) {
+            current.pending_revocation.insert(topic, partition, generation);
+            current.state = MemberState::UnrevokedPartitions;
+        }
     }
 
     classic.release_waiting(step);
@@ -81,7 +92,7 @@ fn to_consumer_member(
     group: &ClassicGroup,
     member: &ClassicMember,
     owned: &mut BTreeSet<(Uuid, i32)>,
-) -> Option<Member> {
+) -> Option<(Member, Partitions)> {
     // Who joins right now need not know the protocol of the last generation.
     let metadata = match group.protocol_name.as_ref().filter(|name| member.supports(name)) {
         Some(name) => member.metadata(name),
@@ -89,8 +100,9 @@ fn to_consumer_member(
     };
     let subscription = decode_subscription(&metadata).ok()?;
     let assigned = decode_assignment(view, &member.assignment)?;
+    let claimed = owned_partitions(view, &subscription);
     let generation = group.generation_id;
-    Some(Member {
+    let converted = Member {
         metadata: MemberMetadata {
             instance_id: member.group_instance_id.clone(),
             rack_id: subscription.rack_id,
@@ -115,7 +127,8 @@ fn to_consumer_member(
                 .collect(),
             ..Current::default()
         },
-    })
+    };
+    Some((converted, claimed))
 }
 
 /// Makes a classic group of a consumer group whose remaining members are all classic; `leaving` do not come along. The records replace

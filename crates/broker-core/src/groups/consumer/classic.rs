@@ -74,6 +74,10 @@ impl ConsumerGroup {
             None => return Err(inconsistent("a JoinGroup without protocols")),
         };
         let replaced = match &request.group_instance_id {
+            // Nobody joins with partitions for the first time: it was fenced, and does not know yet that they are others' now.
+            None if !self.members.contains_key(&id) && !subscription.owned_partitions.is_empty() => {
+                return Err(unknown(&self.id, &id));
+            }
             None => None,
             Some(instance_id) if is_unknown => self.static_members.get(instance_id).cloned(),
             Some(instance_id) => self.known_static(instance_id, &id).map(|_| None)?,
@@ -290,6 +294,10 @@ impl ConsumerGroup {
     }
 }
 
+fn unknown(group: &ByteStr, id: &ByteStr) -> GroupError {
+    GroupError::new(ErrorCode::UNKNOWN_MEMBER_ID, format!("Member {id} is not a member of group {group}."))
+}
+
 fn inconsistent(message: &str) -> GroupError {
     GroupError::new(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, message)
 }
@@ -366,7 +374,8 @@ pub(crate) fn encode_assignment(view: TopicsView<'_>, partitions: &Partitions, s
     e.finish().into_bytes()
 }
 
-fn owned_partitions(view: TopicsView<'_>, subscription: &ConsumerProtocolSubscription) -> Partitions {
+/// What a classic member says that it has.
+pub(crate) fn owned_partitions(view: TopicsView<'_>, subscription: &ConsumerProtocolSubscription) -> Partitions {
     by_id(view, subscription.owned_partitions.iter().map(|topic| (topic.topic.clone(), topic.partitions.clone())))
 }
 

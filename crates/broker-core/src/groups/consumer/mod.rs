@@ -44,7 +44,7 @@ use felice_protocol::error_code::ErrorCode;
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::{Instant, Now};
 
-pub(crate) use classic::{decode_assignment, decode_subscription, encode_assignment};
+pub(crate) use classic::{decode_assignment, decode_subscription, encode_assignment, owned_partitions};
 pub(crate) use config::ConsumerGroupConfig;
 pub(crate) use fence::Fenced;
 pub(crate) use heartbeat::check as check_heartbeat;

@@ -2,6 +2,7 @@
 
 mod epochs;
 mod migration;
+mod mixed;
 mod random;
 mod statics;
 
