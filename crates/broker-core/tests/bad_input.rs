@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use felice_broker_core::Output;
 use felice_protocol::compression::Compression;
 use felice_protocol::error_code::ErrorCode;
-use felice_protocol::messages::encode_request;
+use felice_protocol::messages::*;
 use felice_protocol::records::Producer;
 use support::*;
 
@@ -54,8 +54,12 @@ fn every_cut_off_request_closes_the_connection_and_none_panics() {
 fn requests_with_flipped_bytes_never_panic_and_are_always_settled() {
     let produce = encode_request(1, Some("test"), 9, &produce_request("t", 0, -1, batch(&["a"]))).unwrap();
     let fetch = encode_request(1, Some("test"), 12, &fetch_request("t", 0, 0, 1)).unwrap();
-    for whole in [produce.into_bytes().slice(4..), fetch.into_bytes().slice(4..)] {
-        let mut world = world();
+    let mut wholes = vec![produce.into_bytes().slice(4..), fetch.into_bytes().slice(4..)];
+    wholes.extend(group_requests());
+    for whole in wholes {
+        let mut world = World::with(&[("offsets.topic.num.partitions", "1")]);
+        world.create_topic("t", 1, &[]);
+        world.call(3, &FindCoordinatorRequest { key: "g".into(), ..Default::default() });
         for at in 4..whole.len() {
             for flip in [0x01, 0x80, 0xff] {
                 let mut bytes = BytesMut::from(&whole[..]);
@@ -69,6 +73,73 @@ fn requests_with_flipped_bytes_never_panic_and_are_always_settled() {
             }
         }
     }
+}
+
+/// What members and administrators of groups send, each in a version with tagged fields.
+fn group_requests() -> Vec<Bytes> {
+    fn frame<R: Request>(version: i16, request: &R) -> Bytes {
+        encode_request(1, Some("test"), version, request).unwrap().into_bytes().slice(4..)
+    }
+    let protocol = join_group::request::JoinGroupRequestProtocol {
+        name: "range".into(),
+        metadata: Bytes::from_static(&[0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 0, 0, 0, 0, 0]),
+        ..Default::default()
+    };
+    let join = JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        group_instance_id: Some("i".into()),
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol],
+        ..Default::default()
+    };
+    let assignment = sync_group::request::SyncGroupRequestAssignment { member_id: "m".into(), ..Default::default() };
+    let sync = SyncGroupRequest {
+        group_id: "g".into(),
+        generation_id: 1,
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
+        assignments: vec![assignment],
+        ..Default::default()
+    };
+    let partition = offset_commit::request::OffsetCommitRequestPartition {
+        committed_metadata: Some("metadata".into()),
+        ..Default::default()
+    };
+    let topic = offset_commit::request::OffsetCommitRequestTopic {
+        name: "t".into(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let group =
+        offset_fetch::request::OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+    let leave = leave_group::request::MemberIdentity { group_instance_id: Some("i".into()), ..Default::default() };
+    let heartbeat = ConsumerGroupHeartbeatRequest {
+        group_id: "c".into(),
+        member_id: "m".into(),
+        rebalance_timeout_ms: 1000,
+        subscribed_topic_names: Some(vec!["t".into()]),
+        subscribed_topic_regex: Some("t.*".into()),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    vec![
+        frame(9, &join),
+        frame(5, &sync),
+        frame(9, &commit),
+        frame(9, &OffsetFetchRequest { groups: vec![group], ..Default::default() }),
+        frame(5, &LeaveGroupRequest { group_id: "g".into(), members: vec![leave], ..Default::default() }),
+        frame(5, &ListGroupsRequest { states_filter: vec!["Stable".into()], ..Default::default() }),
+        frame(2, &DeleteGroupsRequest { groups_names: vec!["g".into()], ..Default::default() }),
+        frame(1, &heartbeat),
+    ]
 }
 
 #[test]
