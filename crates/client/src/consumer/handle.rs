@@ -103,7 +103,8 @@ impl ConsumerHandle {
         self.ask(|consumer, _, _, answer| consumer.commit(None, answer)).await?
     }
 
-    /// Commits these offsets, each the next to read, whatever is done; partitions of others included, where the group allows it.
+    /// Commits these offsets, each the next to read, whatever is done. A subscribed consumer commits for its own partitions only; one without a
+    /// subscription for any, as long as the group has no members.
     ///
     /// # Errors
     /// As [`Self::commit`]; also metadata longer than the broker's `offset.metadata.max.bytes`.

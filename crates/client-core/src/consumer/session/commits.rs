@@ -144,7 +144,7 @@ fn refused(code: ErrorCode) -> Error {
             "shorten the metadata, or raise offset.metadata.max.bytes of the broker (4096 by default)"
         }
         ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::STALE_MEMBER_EPOCH => {
-            "the group has members, and this is not one of them now: commit as a member, or when the group is empty"
+            "only a member commits for a group that has members, and only for its own partitions; see ConsumerHandle::assignment"
         }
         ErrorCode::REBALANCE_IN_PROGRESS => {
             "the group rebalances: what is not committed is read again; commit again after"
