@@ -1,6 +1,8 @@
 //! The judges of groups are judged first: every foreign client's members live through their scenario on Apache Kafka.
 
-use felice_conformance::groups::{BROKER_PROPERTIES, tool};
+use std::sync::Mutex;
+
+use felice_conformance::groups::{BROKER_PROPERTIES, Program, tool};
 use felice_conformance::kafka::{Kafka, KafkaOptions};
 use felice_conformance::{Extent, Failure, wanted_in_full};
 
@@ -10,6 +12,8 @@ mod group;
 mod matrix;
 mod support;
 
+use group::Writer;
+use matrix::Group;
 use support::{asked_for, unless_skipped};
 
 fn kafka(test: &str) -> Option<Kafka> {
@@ -20,9 +24,11 @@ fn kafka(test: &str) -> Option<Kafka> {
 #[test]
 fn every_client_s_groups_live_on_apache_kafka() {
     let test = "every_client_s_groups_live_on_apache_kafka";
-    let Some(extent) = asked_for(test) else { return };
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
     let Some(kafka) = kafka(test) else { return };
-    matrix::judge(test, &kafka.bootstrap(), extent, [matrix::foreign(), matrix::mixed()].concat());
+    matrix::judge(test, &kafka.bootstrap(), Extent::Full, [matrix::foreign(), matrix::mixed()].concat());
     kafka.stop().unwrap();
 }
 
@@ -44,7 +50,7 @@ fn our_members_live_on_three_nodes_one_of_which_is_killed() {
     let properties = BROKER_PROPERTIES.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let options = KafkaOptions { nodes: 3, properties, ..KafkaOptions::default() };
     let Some(kafka) = unless_skipped(test, Kafka::start(options)) else { return };
-    matrix::judge_with_a_node_killed(test, kafka, Extent::Full);
+    judge_with_a_node_killed(test, kafka);
 }
 
 #[test]
@@ -90,4 +96,44 @@ fn the_group_tool_says_of_apache_kafka_what_was_recorded() {
     let Some(commands) = unless_skipped(test, tool::judge(&kafka.bootstrap())) else { return };
     eprintln!("{commands} commands");
     kafka.stop().unwrap();
+}
+
+/// Groups of ours on three nodes of Apache Kafka, one of which is killed while they read. Panics with what failed.
+fn judge_with_a_node_killed(test: &str, kafka: Kafka) {
+    let felice = &matrix::felice_member();
+    let groups = [
+        Group::of(felice, "cooperative-sticky", true),
+        Group::of(felice, "consumer:uniform", true),
+        Group::mixed(
+            [
+                (Program::Java, "cooperative-sticky"),
+                (felice.clone(), "cooperative-sticky"),
+                (Program::Java, "cooperative-sticky"),
+            ],
+            true,
+        ),
+    ];
+    let bootstrap = kafka.bootstrap();
+    let writer = Writer::new(&bootstrap);
+    let (kafka, failures) = (Mutex::new(Some(kafka)), Mutex::new(Vec::new()));
+    let kill = || {
+        // The first group that comes so far kills it; the others find it dead wherever they are.
+        if let Some(kafka) = kafka.lock().unwrap().as_mut() {
+            kafka.kill(0)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        for group in &groups {
+            let (writer, bootstrap, failures, kill) = (&writer, &bootstrap, &failures, &kill);
+            scope.spawn(move || match matrix::live(writer, bootstrap, group, Extent::Full, Some(kill)) {
+                Ok(verdict) => eprintln!("{}, a node killed: {verdict}", group.name()),
+                Err(Failure::Skip(skip)) => skip.announce(&format!("{test}: {}", group.name())),
+                Err(Failure::Failed(error)) => failures.lock().unwrap().push(format!("{}: {error:#}", group.name())),
+            });
+        }
+    });
+    drop(kafka.lock().unwrap().take());
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

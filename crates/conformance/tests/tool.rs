@@ -1,30 +1,18 @@
 //! The tool before real Apache Kafka: every listener, every mechanism, today's version and the last 3.9, and what it says where they do not fit.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use felice_conformance::kafka::{self, Kafka, KafkaOptions, PASSWORD, SecurityProtocol, USER};
 use felice_conformance::{Failure, Skip};
 
+#[path = "support/felice.rs"]
+mod felice;
 mod support;
 
+use felice::felice;
 use support::{asked_for, unless_skipped};
-
-/// The tool, built once where this test was built.
-fn felice() -> &'static Path {
-    static FELICE: OnceLock<PathBuf> = OnceLock::new();
-    FELICE.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let target = test.ancestors().nth(3).unwrap();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--locked", "--package", "felice-cli", "--target-dir"]).arg(target);
-        assert!(build.status().unwrap().success());
-        target.join("debug/felice")
-    })
-}
 
 /// A cluster, and the properties with which a client reaches it.
 struct Reached {
