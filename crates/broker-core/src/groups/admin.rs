@@ -1,6 +1,6 @@
 //! DescribeGroups, ListGroups, DeleteGroups, and groups and offsets that are too old.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::delete_groups::response::DeletableGroupResult;
@@ -45,21 +45,19 @@ impl Group {
 impl GroupCoordinator {
     pub(crate) fn handle_describe_groups(&mut self, caller: &Caller, request: &DescribeGroupsRequest) {
         let operations = if request.include_authorized_operations { GROUP_OPERATIONS } else { i32::MIN };
-        let groups = request
-            .groups
-            .iter()
-            .map(|id| DescribedGroup { authorized_operations: operations, ..self.describe(caller.version, id) });
+        let mut repeats = Repeats::default();
+        let groups = request.groups.iter().map(|id| match repeats.check(id).and_then(|()| self.check(id)) {
+            Ok(()) => self.describe(caller.version, id, operations),
+            Err(error_code) => DescribedGroup { error_code, group_id: id.clone(), ..Default::default() },
+        });
         let answer = DescribeGroupsResponse { groups: groups.collect(), ..Default::default() };
         let appends = request.groups.iter().map(|id| (self.partition_for(id), Vec::new())).collect();
         self.effects.push_back(Effect { appends, answers: vec![(caller.waiter, GroupAnswer::DescribeGroups(answer))] });
     }
 
-    fn describe(&self, version: i16, id: &ByteStr) -> DescribedGroup {
-        if let Err(error_code) = self.check(id) {
-            return DescribedGroup { error_code, group_id: id.clone(), ..Default::default() };
-        }
+    fn describe(&self, version: i16, id: &ByteStr, authorized_operations: i32) -> DescribedGroup {
         let why = match self.groups.get(id).map(|entry| &entry.group) {
-            Some(Group::Classic(group)) => return group.describe(),
+            Some(Group::Classic(group)) => return DescribedGroup { authorized_operations, ..group.describe() },
             Some(Group::Consumer(_)) => format!("Group {id} is not a classic group."),
             None => format!("Group {id} not found."),
         };
@@ -70,6 +68,7 @@ impl GroupCoordinator {
             error_message: Some(why.into()).filter(|_| is_new),
             group_id: id.clone(),
             group_state: ByteStr::from_static("Dead"),
+            authorized_operations: if is_new { i32::MIN } else { authorized_operations },
             ..Default::default()
         }
     }
@@ -199,4 +198,18 @@ fn parts(records: Vec<GroupRecord>) -> Vec<Vec<GroupRecord>> {
         }
     }
     parts
+}
+
+/// How often a request has named each group: a name costs a client a few bytes, the answer a group's whole size each time.
+#[derive(Debug, Default)]
+pub(super) struct Repeats<'a>(BTreeMap<&'a ByteStr, u32>);
+
+impl<'a> Repeats<'a> {
+    const MOST: u32 = 16;
+
+    pub(super) fn check(&mut self, id: &'a ByteStr) -> Result<(), ErrorCode> {
+        let times = self.0.entry(id).or_default();
+        *times += 1;
+        if *times > Self::MOST { Err(ErrorCode::INVALID_REQUEST) } else { Ok(()) }
+    }
 }

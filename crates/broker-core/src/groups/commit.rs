@@ -19,6 +19,7 @@ use felice_protocol::messages::{
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::Now;
 
+use super::admin::Repeats;
 use super::offsets::{CommittedOffset, CommittedOffsets, tombstone};
 use super::{
     Caller, ClassicGroup, Effect, Entry, Group, GroupAnswer, GroupCoordinator, GroupRecord, MAX_BATCH_BYTES,
@@ -105,9 +106,16 @@ impl GroupCoordinator {
         let mut touched = Vec::new();
         let mut answer = OffsetFetchResponse::default();
         if version >= MANY_GROUPS {
-            for asked in request.groups {
-                touched.push((self.partition_for(&asked.group_id), Vec::new()));
-                answer.groups.push(self.fetch(version, topics, asked));
+            let names: Vec<ByteStr> = request.groups.iter().map(|group| group.group_id.clone()).collect();
+            let mut repeats = Repeats::default();
+            for (asked, name) in request.groups.into_iter().zip(&names) {
+                touched.push((self.partition_for(name), Vec::new()));
+                answer.groups.push(match repeats.check(name) {
+                    Ok(()) => self.fetch(version, topics, asked),
+                    Err(error_code) => {
+                        OffsetFetchResponseGroup { group_id: name.clone(), error_code, ..Default::default() }
+                    }
+                });
             }
         } else {
             touched.push((self.partition_for(&request.group_id), Vec::new()));

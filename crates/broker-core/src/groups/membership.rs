@@ -11,6 +11,9 @@ use super::consumer::requests;
 use super::step::Step;
 use super::{Caller, ClassicGroup, Entry, Group, GroupAnswer, GroupCoordinator, MAX_STRING, TopicsView, kept};
 
+/// A member of a hundred protocols has none in mind: each is compared with those of every other member.
+const MAX_PROTOCOLS: usize = 100;
+
 impl GroupCoordinator {
     pub(crate) fn handle_join_group(
         &mut self,
@@ -53,10 +56,11 @@ impl GroupCoordinator {
         }
         let long = |text: &ByteStr| text.len() > MAX_STRING - 64;
         if request.group_instance_id.as_ref().is_some_and(long)
+            || request.protocols.len() > MAX_PROTOCOLS
             || long(&request.protocol_type)
             || request.protocols.iter().any(|protocol| long(&protocol.name))
         {
-            // More than a record of the log can hold.
+            // More than a record of the log can hold, or than there is time for.
             return Err(ErrorCode::INVALID_REQUEST);
         }
         Ok(())
@@ -69,6 +73,8 @@ impl GroupCoordinator {
         let hex = format!("{id:032x}");
         let parts = [hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..)];
         let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        // The id has to fit into a record, too.
+        let name = name.get(..name.floor_char_boundary(MAX_STRING - 64)).unwrap_or_default();
         format!("{name}-{}", parts.join("-"))
     }
 

@@ -262,3 +262,28 @@ fn a_group_too_large_for_the_log_is_refused_and_not_half_kept() {
     assert_eq!(world.log.len(), before);
     assert_eq!(world.heartbeat(&ids[0], generation + 1), ErrorCode::REBALANCE_IN_PROGRESS);
 }
+
+#[test]
+fn what_a_client_calls_itself_may_be_as_long_as_the_protocol_lets_it() {
+    let mut world = World::new();
+    let request = join("", None);
+    let waiter = world.ask(3, |groups, now, topics, caller| {
+        let caller = Caller { client_id: "é".repeat(16_383).into(), ..caller.clone() };
+        groups.handle_join_group(now, topics, &caller, &request);
+    });
+    let joined = world.joined(waiter);
+    assert_eq!((joined.error_code, joined.generation_id), (ErrorCode::NONE, 1));
+    let waiter = world.sync(sync(&joined.member_id, 1, &[]));
+    assert_eq!(world.synced(waiter).error_code, ErrorCode::NONE);
+}
+
+#[test]
+fn a_member_of_too_many_protocols_is_none() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..101).map(|number| number.to_string()).collect();
+    let protocols: Vec<(&str, Bytes)> = names.iter().map(|name| (name.as_str(), Bytes::new())).collect();
+    let waiter = world.join(3, &join_with("", None, &protocols));
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::INVALID_REQUEST);
+    let waiter = world.join(3, &join_with("", None, &protocols[1..]));
+    assert_eq!(world.joined(waiter).error_code, ErrorCode::NONE);
+}

@@ -1,6 +1,6 @@
 //! Committed offsets.
 
-use felice_protocol::messages::{DeleteGroupsRequest, OffsetFetchRequest};
+use felice_protocol::messages::{DeleteGroupsRequest, DescribeGroupsRequest, OffsetFetchRequest, offset_fetch};
 
 use super::*;
 
@@ -132,4 +132,22 @@ fn without_its_partition_of_the_log_a_group_has_no_coordinator() {
     let waiter = world.ask(7, |groups, _, topics, caller| groups.handle_offset_fetch(caller, topics, request));
     let Some(GroupAnswer::OffsetFetch(answer)) = world.answers.remove(&waiter) else { panic!() };
     assert_eq!(answer.error_code, ErrorCode::NOT_COORDINATOR);
+}
+
+#[test]
+fn a_group_that_is_named_again_and_again_is_not_told_as_often() {
+    let mut world = World::new();
+    world.stable(1);
+    let groups = vec![ByteStr::from("g"); 1000];
+    let request = DescribeGroupsRequest { groups, ..Default::default() };
+    let waiter = world.ask(5, |groups, _, _, caller| groups.handle_describe_groups(caller, &request));
+    let Some(GroupAnswer::DescribeGroups(answer)) = world.answers.remove(&waiter) else { panic!() };
+    assert_eq!(answer.groups.iter().filter(|group| !group.members.is_empty()).count(), 16);
+
+    assert_eq!(world.commit("", -1, "t", 1), ErrorCode::UNKNOWN_MEMBER_ID);
+    let group = offset_fetch::request::OffsetFetchRequestGroup { group_id: "g".into(), ..Default::default() };
+    let request = OffsetFetchRequest { groups: vec![group; 1000], ..Default::default() };
+    let waiter = world.ask(8, |groups, _, topics, caller| groups.handle_offset_fetch(caller, topics, request));
+    let Some(GroupAnswer::OffsetFetch(answer)) = world.answers.remove(&waiter) else { panic!() };
+    assert_eq!(answer.groups.iter().filter(|group| group.error_code.is_ok()).count(), 16);
 }
