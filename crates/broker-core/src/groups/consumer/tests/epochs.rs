@@ -262,3 +262,27 @@ fn commits_are_a_members_with_its_epoch_or_of_what_it_has_had_since() {
     assert_eq!(bench.group.check_fetch(Some(&"m1".into()), 3), Ok(()));
     assert_eq!(bench.group.check_fetch(Some(&"m1".into()), 2).unwrap_err().code, ErrorCode::STALE_MEMBER_EPOCH);
 }
+
+#[test]
+fn many_members_of_many_partitions_settle_in_a_few_rounds() {
+    let (members, partitions) = (100, 1_000);
+    let mut bench = Bench::new(&[("a", partitions)]);
+    let mut clients: Vec<(String, i32, Vec<i32>)> = Vec::new();
+    for number in 0..members {
+        let id = format!("m{number}");
+        let epoch = bench.join(&id, &["a"]).member_epoch;
+        clients.push((id, epoch, Vec::new()));
+    }
+    for _ in 0..4 {
+        for (id, epoch, owned) in &mut clients {
+            let response = bench.beat(&owning(id, *epoch, &[(1, owned.as_slice())])).unwrap();
+            *epoch = response.member_epoch;
+            if let Some(assigned) = given(&response) {
+                *owned = assigned.into_values().flatten().collect();
+            }
+        }
+    }
+    assert_eq!(bench.group.state(), ConsumerGroupState::Stable);
+    assert!(clients.iter().all(|(_, _, owned)| owned.len() == 10));
+    bench.check();
+}
