@@ -249,6 +249,9 @@ pub(crate) struct PerfArgs {
     /// none, gzip, snappy, lz4 or zstd
     #[arg(long, value_name = "CODEC", default_value = "none")]
     pub(crate) compression: String,
+    /// Consume as a member of this group, from what it has committed or else from the start
+    #[arg(short = 'g', long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
     /// One line of JSON even on a terminal
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use felice::{BatchReport, Client, NewRecord, Seek};
+use felice::{BatchReport, Client, NewRecord, Seek, StartAt};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
@@ -73,6 +73,9 @@ fn value(size: usize) -> Vec<u8> {
 }
 
 async fn consume(client: &Client, args: &PerfArgs, count: u64) -> Result<(), Failure> {
+    if let Some(group) = &args.group {
+        return consume_in_group(client, args, group, count).await;
+    }
     let mut reader = client.reader().topic(&args.topic).from(Seek::Start).open().await.map_err(|e| failure(&e))?;
     let mut progress = Progress::new("consuming", Some(count));
     let (mut records, mut bytes) = (0_u64, 0_usize);
@@ -86,6 +89,27 @@ async fn consume(client: &Client, args: &PerfArgs, count: u64) -> Result<(), Fai
     }
     std::hint::black_box(bytes);
     progress.finish();
+    Ok(())
+}
+
+/// As [`consume`], with each batch done, and what is done committed.
+async fn consume_in_group(client: &Client, args: &PerfArgs, group: &str, count: u64) -> Result<(), Failure> {
+    let builder = client.consumer(group).topics([&args.topic]).start_at(StartAt::Earliest);
+    let mut consumer = builder.build().await.map_err(|e| failure(&e))?;
+    let mut progress = Progress::new("consuming", Some(count));
+    let (mut records, mut bytes) = (0_u64, 0_usize);
+    while records < count {
+        let Some(mut batch) = consumer.next_batch().await.map_err(|e| failure(&e))? else { break };
+        while let Some(record) = batch.next() {
+            bytes += record.map_err(|e| failure(&e))?.value().map_or(0, <[u8]>::len);
+            records += 1;
+        }
+        batch.done();
+        progress.set(records);
+    }
+    std::hint::black_box(bytes);
+    progress.finish();
+    consumer.close().await.map_err(|e| failure(&e))?;
     Ok(())
 }
 
