@@ -116,7 +116,7 @@ pub(crate) fn handle_topics_changed(core: &mut BrokerCore, now: Now, deleted: Op
     if let Some(name) = deleted {
         core.coordination.groups.handle_topic_deleted(name);
     }
-    core.coordination.groups.handle_topics_changed(TopicsView::Broker(&core.topics));
+    core.coordination.groups.handle_topics_changed();
     run(core, now);
 }
 

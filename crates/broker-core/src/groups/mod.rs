@@ -138,7 +138,7 @@ impl GroupCoordinator {
     }
 
     /// Topics have come, grown or gone.
-    pub(crate) fn handle_topics_changed(&mut self, _topics: TopicsView<'_>) {
+    pub(crate) fn handle_topics_changed(&mut self) {
         for entry in self.groups.values_mut() {
             if let Group::Consumer(group) = &mut entry.group {
                 group.handle_topics_changed();
