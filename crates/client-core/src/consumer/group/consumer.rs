@@ -28,7 +28,8 @@ type Owned = BTreeMap<Uuid, BTreeSet<i32>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
     subscription: Option<Subscription>,
-    owned: Owned,
+    /// `None` where it has to hear what is owned, changed or not.
+    owned: Option<Owned>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(super) struct Consumer {
     told: Option<Told>,
     /// Whether the coordinator may know this member.
     sent: bool,
+    /// An answer was lost since the last good one.
+    silent: bool,
     heartbeat_at: Instant,
     interval: Duration,
     /// The coordinator's assignment, by topic id.
@@ -70,7 +73,7 @@ impl GroupMember {
             None => true,
             Some(told) => {
                 told.subscription.as_ref() != self.wanted.as_ref().map(|wanted| &wanted.subscription)
-                    || self.partitions.changed && told.owned != self.owned_by_id()
+                    || self.partitions.changed && told.owned.as_ref() != Some(&self.owned_by_id())
             }
         }
     }
@@ -128,7 +131,8 @@ impl GroupMember {
                 None => {}
             }
         }
-        if told.is_none_or(|told| told.owned != owned) && !self.config.bugs.has(Bug::AckWithoutRelease) {
+        if told.is_none_or(|told| told.owned.as_ref() != Some(&owned)) && !self.config.bugs.has(Bug::AckWithoutRelease)
+        {
             request.topic_partitions = Some(
                 owned
                     .iter()
@@ -140,7 +144,7 @@ impl GroupMember {
                     .collect(),
             );
         }
-        self.consumer.told = Some(Told { subscription, owned });
+        self.consumer.told = Some(Told { subscription, owned: Some(owned) });
         self.consumer.sent = true;
         let interval = if self.consumer.interval.is_zero() { FIRST_INTERVAL } else { self.consumer.interval };
         self.consumer.heartbeat_at = sent_at + interval;
@@ -162,6 +166,9 @@ impl GroupMember {
             return;
         }
         self.joined_well();
+        // What the coordinator asks for it may have asked for in an answer that was lost.
+        self.calm = if self.consumer.silent { self.contact } else { sent_at };
+        self.consumer.silent = false;
         self.contact = self.contact.max(sent_at);
         if let Some(id) = response.member_id.filter(|id| !id.is_empty()) {
             self.member_id = id;
@@ -185,6 +192,14 @@ impl GroupMember {
             let mut target = Owned::new();
             for topic in assignment.topic_partitions {
                 target.entry(topic.topic_id).or_default().extend(topic.partitions);
+            }
+            // The coordinator waits until it hears that this is carried out, also where nothing is left to do: a partition of a topic that is
+            // gone may have been let go before the coordinator asked.
+            if target == self.owned_by_id()
+                && let Some(told) = &mut self.consumer.told
+            {
+                told.owned = None;
+                self.partitions.changed = true;
             }
             self.consumer.target = target;
             self.resolve_target();
@@ -222,6 +237,7 @@ impl GroupMember {
     /// The heartbeat was lost: nobody knows what the coordinator heard, so all of it is said again.
     pub(super) fn handle_consumer_silence(&mut self) {
         self.consumer.told = None;
+        self.consumer.silent = true;
         if self.phase == Phase::Joining {
             self.phase = Phase::Unjoined;
         }
