@@ -292,6 +292,7 @@ impl GroupMember {
         };
         self.joined_well();
         self.contact = now.instant();
+        self.calm = now.instant();
         self.phase = Phase::Member;
         self.classic.heartbeat_at = now.instant() + self.config.heartbeat_interval;
         self.take_assignment(assignment);
@@ -320,6 +321,7 @@ impl GroupMember {
             Ok(()) => {
                 self.joined_well();
                 self.contact = self.contact.max(sent_at);
+                self.calm = self.calm.max(sent_at);
             }
             Err(ErrorCode::REBALANCE_IN_PROGRESS) => {
                 self.contact = self.contact.max(sent_at);

@@ -166,8 +166,10 @@ impl GroupMember {
             return;
         }
         self.joined_well();
-        // What the coordinator asks for it may have asked for in an answer that was lost.
-        self.calm = if self.consumer.silent { self.contact } else { sent_at };
+        if response.assignment.is_some() {
+            // What the coordinator asks for it may have asked for in an answer that was lost.
+            self.calm = if self.consumer.silent { self.contact } else { sent_at };
+        }
         self.consumer.silent = false;
         self.contact = self.contact.max(sent_at);
         if let Some(id) = response.member_id.filter(|id| !id.is_empty()) {

@@ -8,7 +8,7 @@ use felice_protocol::time::{Instant, Now};
 use super::codes::expired;
 use super::event::{GroupEvent, MemberState, MemberStatus};
 use super::exchange::Asked;
-use super::partitions::ProposalKind;
+use super::partitions::{Proposal, ProposalKind, Until, too_late};
 use super::{GroupMember, MetadataWish};
 use crate::bugs::Bug;
 use crate::config::GroupProtocol;
@@ -75,6 +75,7 @@ impl GroupMember {
         self.backoff.reset();
         self.forget_identity();
         self.contact = now.instant();
+        self.calm = now.instant();
         if self.coordinator.known().is_none() {
             self.coordinator.unknown_since = now.instant();
         }
@@ -196,6 +197,7 @@ impl GroupMember {
     /// Moves on as far as it goes without the network.
     pub(super) fn advance(&mut self, now: Now) {
         let patience = self.config.max_poll_interval;
+        let until = Until { revoked: self.calm + patience, assigned: now.instant() + patience };
         if self.config.bugs.has(Bug::RevokeNotAwaited)
             && let Some(id) = self.partitions.proposal().filter(|p| p.kind == ProposalKind::Revoke).map(|p| p.id)
         {
@@ -210,7 +212,7 @@ impl GroupMember {
             Phase::Unjoined => {
                 if self.is_eager() {
                     self.partitions.aim_at_nothing();
-                    self.partitions.reconcile(now, patience, false, &mut self.events);
+                    self.partitions.reconcile(until, false, &mut self.events);
                 }
             }
             Phase::Syncing => self.plan_assignment(now),
@@ -221,7 +223,7 @@ impl GroupMember {
                     self.partitions.aim_at_nothing();
                 }
                 // A cooperative member first finishes what the last generation gave and took.
-                self.partitions.reconcile(now, patience, !eager, &mut self.events);
+                self.partitions.reconcile(until, !eager, &mut self.events);
                 if rejoins && self.partitions.proposal().is_none() {
                     self.phase = Phase::Unjoined;
                 }
@@ -237,8 +239,7 @@ impl GroupMember {
 
     fn advance_leaving(&mut self, now: Now, until: Instant) {
         self.partitions.aim_at_nothing();
-        let left = until.since(now.instant());
-        self.partitions.reconcile(now, left, false, &mut self.events);
+        self.partitions.reconcile(Until { revoked: until, assigned: until }, false, &mut self.events);
         if !self.partitions.is_empty() || self.partitions.proposal().is_some() || !self.commits.is_empty() {
             return;
         }
@@ -291,20 +292,46 @@ impl GroupMember {
         }
     }
 
-    /// When the partitions may belong to others. A join that waits at the coordinator keeps the session by itself.
+    /// When the partitions may belong to others: when the session is over or, under the classic protocol, a rebalance that this member has not
+    /// heard of may be. A join that waits at the coordinator keeps the membership by itself.
     pub(super) fn lease(&self) -> Option<Instant> {
         let waits = self.in_flight.values().any(|asked| matches!(asked, Asked::Join | Asked::Sync));
-        (self.phase.is_active() && !waits && !self.partitions.is_empty())
-            .then(|| self.contact + self.config.session_timeout)
+        if !(self.phase.is_active() || matches!(self.phase, Phase::Leaving { .. }))
+            || waits
+            || self.partitions.is_empty()
+        {
+            return None;
+        }
+        let session = self.contact + self.config.session_timeout;
+        Some(match self.speaks {
+            Speaks::Classic => session.min(self.calm + self.config.max_poll_interval),
+            Speaks::Consumer => session,
+        })
     }
 
     pub(super) fn check_lease(&mut self, now: Now) {
+        // The coordinator of KIP-848 puts a member out that has not given up in time, with all it has.
+        let late = |p: &Proposal| p.kind == ProposalKind::Revoke && !p.accepted && p.deadline <= now.instant();
+        if self.speaks == Speaks::Consumer
+            && self.phase == Phase::Member
+            && self.partitions.proposal().is_some_and(late)
+        {
+            self.lose(now, too_late());
+        }
         if self.lease().is_some_and(|at| at <= now.instant()) {
-            let mut error = expired(self.config.session_timeout.as_millis());
+            let mut error = if self.contact + self.config.session_timeout <= now.instant() {
+                expired(self.config.session_timeout.as_millis())
+            } else {
+                too_late()
+            };
             if let Some(cause) = &self.coordinator.error {
                 error = error.caused_by(cause.clone());
             }
-            self.lose(now, error);
+            if matches!(self.phase, Phase::Leaving { .. }) {
+                self.partitions.lose_all(now, self.config.max_poll_interval, error, &mut self.events);
+            } else {
+                self.lose(now, error);
+            }
         }
     }
 

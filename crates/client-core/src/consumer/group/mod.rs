@@ -99,6 +99,8 @@ pub struct GroupMember {
     error: Option<Error>,
     /// When the last request left to which the coordinator answered that this is a member.
     contact: Instant,
+    /// Since when there may be a rebalance: the last request before that was answered as if there was none.
+    calm: Instant,
     farewell: Option<Farewell>,
 
     /// The application has work, and since when it has not touched it.
@@ -172,6 +174,7 @@ impl GroupMember {
             retry_at: None,
             error: None,
             contact: Instant(0),
+            calm: Instant(0),
             farewell: None,
             work_since: None,
             warned: false,
@@ -342,8 +345,8 @@ impl GroupMember {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.partitions.handle_timeout(now, self.config.max_poll_interval, &mut self.events);
         self.check_lease(now);
+        self.partitions.handle_timeout(now, self.config.max_poll_interval, &mut self.events);
         self.check_progress(now);
         self.check_leaving(now);
         self.commits.handle_timeout(now, self.coordinator.error.as_ref(), &mut self.events);

@@ -29,6 +29,13 @@ pub(super) enum ProposalKind {
     Lost,
 }
 
+/// How long the application may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Until {
+    pub(super) revoked: Instant,
+    pub(super) assigned: Instant,
+}
+
 /// What the application has been asked and has not answered.
 #[derive(Clone, Debug)]
 pub(super) struct Proposal {
@@ -95,23 +102,17 @@ impl Partitions {
     }
 
     /// Proposes the next step towards the target, where nothing is being carried out. First what goes away, then what is new.
-    pub(super) fn reconcile(
-        &mut self,
-        now: Now,
-        patience: Duration,
-        incremental: bool,
-        events: &mut VecDeque<GroupEvent>,
-    ) {
+    pub(super) fn reconcile(&mut self, until: Until, incremental: bool, events: &mut VecDeque<GroupEvent>) {
         if self.proposal.is_some() {
             return;
         }
-        let deadline = now.instant() + patience;
         let wanted = |(partition, held): &(&TopicPartition, &Held)| {
             self.target.get(*partition).is_some_and(|id| same_topic(*id, held.topic_id))
         };
         let leaving: Vec<TopicPartition> =
             self.held.iter().filter(|entry| !wanted(entry)).map(|(partition, _)| partition.clone()).collect();
         if !leaving.is_empty() {
+            let deadline = until.revoked;
             let id = self.propose(ProposalKind::Revoke, leaving.clone(), deadline);
             let incremental = incremental || leaving.len() < self.held.len();
             events.push_back(GroupEvent::Revoke { id, partitions: leaving, incremental, deadline });
@@ -134,6 +135,7 @@ impl Partitions {
         }
         self.changed |= !new.is_empty();
         let partitions: Vec<TopicPartition> = new.into_iter().map(|(partition, _)| partition).collect();
+        let deadline = until.assigned;
         let id = self.propose(ProposalKind::Assign, partitions.clone(), deadline);
         events.push_back(GroupEvent::Assign { id, partitions, incremental, deadline });
     }
@@ -188,9 +190,7 @@ impl Partitions {
         if proposal.accepted {
             self.end(&proposal);
         } else if proposal.kind == ProposalKind::Revoke {
-            let error = Error::new(ErrorKind::Timeout, "the partitions were not let go within the rebalance time")
-                .hinting("raise max.poll.interval.ms, or finish sooner: the records in work will be processed again");
-            self.lose(now, patience, &proposal.partitions, error, events);
+            self.lose(now, patience, &proposal.partitions, too_late(), events);
         }
     }
 
@@ -273,6 +273,12 @@ impl Partitions {
         let partitions: Vec<TopicPartition> = lost.into_iter().map(|(partition, _)| partition).collect();
         self.lose(now, patience, &partitions, error, events);
     }
+}
+
+/// The error of a Revoke that nobody answered in time.
+pub(super) fn too_late() -> Error {
+    Error::new(ErrorKind::Timeout, "the partitions were not let go within the rebalance time")
+        .hinting("raise max.poll.interval.ms, or finish sooner: the records in work will be processed again")
 }
 
 /// Whether two ids name one topic; one that is not known yet may be any.
