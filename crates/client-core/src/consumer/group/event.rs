@@ -104,6 +104,9 @@ pub struct MemberStatus {
     pub deadline: Option<Instant>,
 }
 
+/// A partition and what is committed for it: `None` where nothing is, or the coordinator's code.
+pub type Committed = (TopicPartition, Result<Option<OffsetAndMetadata>, ErrorCode>);
+
 /// What a member tells. `id` goes back with `accept` once the application has done it, whatever it did with its fetching.
 #[derive(Clone, Debug)]
 pub enum GroupEvent {
@@ -150,7 +153,7 @@ pub enum GroupEvent {
         /// Which.
         request: RequestId,
         /// Each partition's offset; `None` where nothing is committed.
-        result: Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, ErrorCode>)>, Error>,
+        result: Result<Vec<Committed>, Error>,
     },
     /// The member has joined a generation, or has a new epoch.
     Joined(GroupMetadata),

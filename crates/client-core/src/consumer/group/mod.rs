@@ -45,7 +45,7 @@ use self::commits::Commits;
 use self::consumer::Consumer;
 use self::coordinator::Coordinator;
 pub use self::event::{
-    GroupEvent, GroupMetadata, MemberKey, MemberState, MemberStatus, ProposalId, RequestId, Subscription,
+    Committed, GroupEvent, GroupMetadata, MemberKey, MemberState, MemberStatus, ProposalId, RequestId, Subscription,
 };
 use self::exchange::Asked;
 use self::lookups::Lookups;

@@ -49,6 +49,9 @@ pub enum Hearing {
     Lost,
 }
 
+/// A partition and what is committed for it, or why that is not known.
+pub type CommittedOffset = (TopicPartition, Result<Option<OffsetAndMetadata>, Error>);
+
 /// What the session wants done.
 #[derive(Debug)]
 pub enum Step {
@@ -369,12 +372,7 @@ impl Session {
     }
 
     /// The committed offsets came, or why they do not.
-    pub fn handle_committed_offsets(
-        &mut self,
-        now: Now,
-        ticket: Ticket,
-        result: Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, Error>)>, Error>,
-    ) {
+    pub fn handle_committed_offsets(&mut self, now: Now, ticket: Ticket, result: Result<Vec<CommittedOffset>, Error>) {
         let Some(asked) = self.lookups.remove(&ticket) else { return };
         let again = now.instant() + self.config.retry_backoff;
         match result {
