@@ -137,8 +137,16 @@ pub enum GroupEvent {
         partition: i32,
         /// The next offset to read.
         offset: i64,
-        /// The request was handled after its sender had given its connection up, and so after what the sender sent later over another.
-        late: bool,
+    },
+    /// The coordinator came to a commit after its sender had given the connection up, and so perhaps after what the sender sent over another.
+    /// Whether it was taken nobody hears.
+    Late {
+        /// The group.
+        group: usize,
+        /// Of which partition.
+        partition: i32,
+        /// The next offset to read.
+        offset: i64,
     },
     /// The commits that the broker's files have, the last of each partition.
     Found {
@@ -163,9 +171,8 @@ impl fmt::Display for GroupEvent {
             Self::Assigned { group, generation, member, partitions } => {
                 write!(f, "assigned     g{group} generation {generation} {member} {partitions:?}")
             }
-            Self::Committed { group, partition, offset, late } => {
-                write!(f, "committed    g{group} {partition}@{offset}{}", if *late { " late" } else { "" })
-            }
+            Self::Committed { group, partition, offset } => write!(f, "committed    g{group} {partition}@{offset}"),
+            Self::Late { group, partition, offset } => write!(f, "late         g{group} {partition}@{offset}"),
             Self::Found { offsets } => write!(f, "found        {offsets:?}"),
         }
     }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{
     self, ConsumerGroupHeartbeatRequest, HeartbeatRequest, JoinGroupRequest, Message, OffsetCommitRequest, Request,
     SyncGroupRequest,
@@ -18,7 +17,7 @@ use crate::network::Link;
 /// A request that is not answered yet.
 #[derive(Debug)]
 enum Asked {
-    Commit { version: i16, group: usize, offsets: BTreeMap<i32, i64>, late: bool },
+    Commit { version: i16, group: usize, offsets: BTreeMap<i32, i64> },
     Sync { version: i16, group: usize, generation: i32, member: String },
     Join { version: i16 },
     Heartbeat { version: i16 },
@@ -30,7 +29,7 @@ enum Asked {
 pub struct Heard {
     /// What happened in groups.
     pub events: Vec<GroupEvent>,
-    /// The client at the other end is a member, and was heard of then.
+    /// The client at the other end is a member, with nothing to do but to stay one, and was heard of then.
     pub member_since: Option<Instant>,
 }
 
@@ -55,24 +54,36 @@ fn sync(d: &mut Decoder, version: i16) -> Option<Asked> {
 
 impl GroupTap {
     /// The broker begins with a request; `late` where its sender has given the connection up.
-    pub fn handle_request(&mut self, now: Instant, link: Link, frame: &Bytes, late: bool) {
+    pub fn handle_request(&mut self, now: Instant, link: Link, frame: &Bytes, late: bool) -> Vec<GroupEvent> {
         let mut d = Decoder::new(frame.clone());
-        let Ok(header) = messages::decode_request_header(&mut d) else { return };
+        let Ok(header) = messages::decode_request_header(&mut d) else { return Vec::new() };
         let version = header.request_api_version;
         let asked = match messages::ApiKey(header.request_api_key) {
-            OffsetCommitRequest::API_KEY => self.commit(&mut d, version, late),
+            OffsetCommitRequest::API_KEY => self.commit(&mut d, version),
             SyncGroupRequest::API_KEY => sync(&mut d, version),
             JoinGroupRequest::API_KEY => Some(Asked::Join { version }),
             HeartbeatRequest::API_KEY => Some(Asked::Heartbeat { version }),
             ConsumerGroupHeartbeatRequest::API_KEY => Some(Asked::ConsumerHeartbeat { version }),
             _ => None,
         };
+        let mut events = Vec::new();
+        if let Some(Asked::Commit { group, offsets, .. }) = &asked
+            && late
+        {
+            let late = |(partition, offset): (&i32, &i64)| GroupEvent::Late {
+                group: *group,
+                partition: *partition,
+                offset: *offset,
+            };
+            events.extend(offsets.iter().map(late));
+        }
         if let Some(asked) = asked {
             self.asked.insert((link, header.correlation_id), (now, asked));
         }
+        events
     }
 
-    fn commit(&self, d: &mut Decoder, version: i16, late: bool) -> Option<Asked> {
+    fn commit(&self, d: &mut Decoder, version: i16) -> Option<Asked> {
         let request = OffsetCommitRequest::decode(d, version).ok()?;
         let group = group_number(&request.group_id)?;
         let mut offsets = BTreeMap::new();
@@ -81,7 +92,7 @@ impl GroupTap {
                 Some((self.partition(&topic.name, &topic.topic_id, p.partition_index)?, p.committed_offset))
             }));
         }
-        Some(Asked::Commit { version, group, offsets, late })
+        Some(Asked::Commit { version, group, offsets })
     }
 
     /// The broker answers.
@@ -95,7 +106,7 @@ impl GroupTap {
 
     fn answered(&self, now: Instant, since: Instant, asked: Asked, frame: Bytes) -> Option<Heard> {
         Some(match asked {
-            Asked::Commit { version, group, offsets, late } => {
+            Asked::Commit { version, group, offsets } => {
                 let response = answer::<OffsetCommitRequest>(version, frame)?;
                 let mut events = Vec::new();
                 for topic in response.topics {
@@ -106,12 +117,10 @@ impl GroupTap {
                             group,
                             partition,
                             offset,
-                            late,
                         }));
                     }
                 }
-                let member_since = (!events.is_empty()).then_some(since);
-                Heard { events, member_since }
+                Heard { events, member_since: None }
             }
             Asked::Sync { version, group, generation, member } => {
                 let response = answer::<SyncGroupRequest>(version, frame)?;
@@ -127,8 +136,8 @@ impl GroupTap {
             }
             Asked::Heartbeat { version } => {
                 let code = answer::<HeartbeatRequest>(version, frame)?.error_code;
-                let lives = code == ErrorCode::NONE || code == ErrorCode::REBALANCE_IN_PROGRESS;
-                Heard { events: Vec::new(), member_since: lives.then_some(since) }
+                // who is told to join again has as long as the rebalance lasts, and that began before
+                Heard { events: Vec::new(), member_since: code.is_ok().then_some(since) }
             }
             Asked::ConsumerHeartbeat { version } => {
                 answer::<ConsumerGroupHeartbeatRequest>(version, frame)?.error_code.ok().ok()?;

@@ -428,8 +428,10 @@ impl MemberApp {
                 }
             }
             Told::Failed(error) => {
-                // after a crash the group keeps a static member's place until its session ends: whoever starts the process tries again
-                if error.code() == Some(ErrorCode::UNRELEASED_INSTANCE_ID) {
+                // After a crash the group keeps a static member's place until its session ends; and a broker that starts in the middle of
+                // a rebalance knows a static member by the id that it had before. Whoever starts the process tries again.
+                let again = [ErrorCode::UNRELEASED_INSTANCE_ID, ErrorCode::FENCED_INSTANCE_ID];
+                if error.code().is_some_and(|code| again.contains(&code)) {
                     effects.push(Effect::Tell(Event::Note(format!("{} failed: {error}", self.owner))));
                     effects.push(Effect::Exit);
                 } else {

@@ -215,7 +215,9 @@ impl World {
     pub(super) fn tap_request(&mut self, link: Link, frame: &bytes::Bytes) {
         if self.plan.groups.is_some() {
             let late = !self.network.is_open(link, Side::Client);
-            self.groups.tap.handle_request(self.clock.instant(), link, frame, late);
+            for event in self.groups.tap.handle_request(self.clock.instant(), link, frame, late) {
+                self.tell(&Event::Group(event));
+            }
         }
     }
 
@@ -228,8 +230,16 @@ impl World {
             self.groups.heard.insert(client, since);
         }
         for event in events {
-            self.tell(&Event::Group(event));
+            // with members of KIP-848 in it, a group has an epoch for each member instead of a generation
+            if !matches!(&event, GroupEvent::Assigned { group, .. } if self.has_consumer_members(*group)) {
+                self.tell(&Event::Group(event));
+            }
         }
+    }
+
+    fn has_consumer_members(&self, group: usize) -> bool {
+        let members = self.plan.groups.iter().flat_map(|plan| &plan.members);
+        members.filter(|member| member.group == group).any(|member| member.protocol == "consumer")
     }
 
     pub(super) fn tap_forgets(&mut self) {
@@ -279,13 +289,15 @@ impl World {
 
     fn excuse(&mut self, owner: Owner, partition: i32) -> Option<Excuse> {
         let client = self.groups.members.get(owner.member)?.client?;
-        let rebalance = self.plan.groups.as_ref()?.max_poll;
+        // the coordinator's clock runs since it asked: where answers get lost, the member may hear of it with no time left
+        let patience =
+            if self.plan.faults.is_empty() { self.plan.groups.as_ref()?.max_poll / 2 } else { Duration::ZERO };
         let now = self.clock.instant();
         let app = self.clients[client].member_app()?;
         if app.was_told_lost(partition) {
             return Some(Excuse::Told);
         }
-        if app.asked_to_revoke(partition).is_some_and(|since| now.since(since) >= rebalance / 2) {
+        if app.asked_to_revoke(partition).is_some_and(|since| now.since(since) >= patience) {
             return Some(Excuse::Slow);
         }
         self.silence(owner)
@@ -296,9 +308,7 @@ impl World {
         let client = self.groups.members.get(owner.member)?.client?;
         let plan = self.plan.groups.as_ref()?;
         let heard = self.groups.heard.get(&client)?;
-        // a member hears of a rebalance a heartbeat late, or two where one is lost, and has the less time to join it
-        let patience = plan.session.min(plan.max_poll.saturating_sub(plan.heartbeat * 2));
-        (self.clock.instant().since(*heard) >= patience).then_some(Excuse::Silent)
+        (self.clock.instant().since(*heard) >= plan.session.min(plan.max_poll)).then_some(Excuse::Silent)
     }
 
     pub(super) fn after_group_event(&mut self, event: &GroupEvent) {
@@ -328,6 +338,7 @@ impl World {
             GroupEvent::Excused { .. }
             | GroupEvent::Assigned { .. }
             | GroupEvent::Committed { .. }
+            | GroupEvent::Late { .. }
             | GroupEvent::Found { .. } => {}
         }
     }

@@ -3,7 +3,7 @@
 //! One thing may set a commit back that no protocol helps: a request that its sender has given up, with its connection, and sent anew, and which
 //! the broker comes to only after the new one and what followed it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::checkers::Checker;
 use crate::group_history::{GroupEvent, GroupPartition};
@@ -13,8 +13,6 @@ use crate::history::Event;
 #[derive(Debug, Default)]
 pub struct CommitsGoOn {
     committed: BTreeMap<GroupPartition, i64>,
-    /// Offsets of late requests: the files may end with one of these, acknowledged or not.
-    late: BTreeMap<GroupPartition, BTreeSet<i64>>,
     /// Behind the last record that somebody processed.
     processed: BTreeMap<GroupPartition, i64>,
 }
@@ -26,27 +24,27 @@ impl CommitsGoOn {
                 let end = self.processed.entry((*group, *partition)).or_default();
                 *end = (*end).max(offset + 1);
             }
-            GroupEvent::Committed { group, partition, offset, late } => {
+            GroupEvent::Committed { group, partition, offset } => {
                 let key = (*group, *partition);
                 let end = self.processed.get(&key).copied().unwrap_or(0);
                 if *offset > end {
                     return Err(format!("g{group} committed {partition}@{offset}, but only up to {end} was processed"));
                 }
-                if *late {
-                    self.late.entry(key).or_default().insert(*offset);
-                }
                 let before = self.committed.insert(key, *offset);
-                if let Some(before) = before.filter(|before| before > offset && !late) {
+                if let Some(before) = before.filter(|before| before > offset) {
                     return Err(format!("g{group} committed {partition}@{offset} after {before}"));
+                }
+            }
+            GroupEvent::Late { group, partition, offset } => {
+                if let Some(committed) = self.committed.get_mut(&(*group, *partition)) {
+                    *committed = (*committed).min(*offset);
                 }
             }
             GroupEvent::Found { offsets } => {
                 for ((group, partition), before) in &self.committed {
                     let key = (*group, *partition);
                     let found = offsets.get(&key).copied();
-                    let is_late =
-                        found.is_some_and(|found| self.late.get(&key).is_some_and(|late| late.contains(&found)));
-                    if found.is_none_or(|found| found < *before) && !is_late {
+                    if found.is_none_or(|found| found < *before) {
                         return Err(format!(
                             "g{group} was told that {partition}@{before} is committed; the files have {found:?}"
                         ));
@@ -86,29 +84,29 @@ mod tests {
         for offset in 0..6 {
             Checker::observe(&mut checker, &processed(1, 0, offset)).unwrap();
         }
-        Checker::observe(&mut checker, &committed(0, 5, false)).unwrap();
+        Checker::observe(&mut checker, &committed(0, 5)).unwrap();
         checker
     }
 
     #[test]
     fn a_commit_goes_on_or_stays() {
         let mut checker = after_five();
-        Checker::observe(&mut checker, &committed(0, 5, false)).unwrap();
-        Checker::observe(&mut checker, &committed(0, 6, false)).unwrap();
-        Checker::observe(&mut checker, &committed(0, 5, false)).unwrap_err();
+        Checker::observe(&mut checker, &committed(0, 5)).unwrap();
+        Checker::observe(&mut checker, &committed(0, 6)).unwrap();
+        Checker::observe(&mut checker, &committed(0, 5)).unwrap_err();
     }
 
     #[test]
     fn what_was_not_processed_is_not_committed() {
-        Checker::observe(&mut after_five(), &committed(0, 7, false)).unwrap_err();
+        Checker::observe(&mut after_five(), &committed(0, 7)).unwrap_err();
     }
 
     #[test]
     fn a_request_that_was_given_up_may_come_late() {
         let mut checker = after_five();
-        Checker::observe(&mut checker, &committed(0, 3, true)).unwrap();
+        Checker::observe(&mut checker, &group(GroupEvent::Late { group: 0, partition: 0, offset: 3 })).unwrap();
         Checker::observe(&mut checker, &found(Some(3))).unwrap();
-        Checker::observe(&mut checker, &committed(0, 4, false)).unwrap();
+        Checker::observe(&mut checker, &committed(0, 4)).unwrap();
     }
 
     #[test]

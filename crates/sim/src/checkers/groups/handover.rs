@@ -52,8 +52,13 @@ impl Handover {
                     self.next.remove(&((*group, *partition), *owner));
                 }
             }
-            GroupEvent::Committed { group, partition, offset, .. } => {
+            GroupEvent::Committed { group, partition, offset } => {
                 self.committed.insert((*group, *partition), *offset);
+            }
+            GroupEvent::Late { group, partition, offset } => {
+                if let Some(committed) = self.committed.get_mut(&(*group, *partition)) {
+                    *committed = (*committed).min(*offset);
+                }
             }
             GroupEvent::Excused { .. } | GroupEvent::Assigned { .. } | GroupEvent::Found { .. } => {}
         }
@@ -83,7 +88,7 @@ mod tests {
             took(1, 0, 0),
             processed(1, 0, 0),
             processed(1, 0, 1),
-            committed(0, 1, false),
+            committed(0, 1),
             processed(1, 0, 2),
             gave_up(1, 0, End::Lost),
         ] {

@@ -43,7 +43,7 @@ mod testing {
         group(GroupEvent::Processed { group: 0, owner: owner(member), partition, offset, record: RECORD })
     }
 
-    pub(super) fn committed(partition: i32, offset: i64, late: bool) -> Event {
-        group(GroupEvent::Committed { group: 0, partition, offset, late })
+    pub(super) fn committed(partition: i32, offset: i64) -> Event {
+        group(GroupEvent::Committed { group: 0, partition, offset })
     }
 }

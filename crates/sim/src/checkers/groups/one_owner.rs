@@ -65,7 +65,10 @@ impl OneOwner {
                     return Err(format!("{owner} processed {partition}@{offset} of g{group} without owning it"));
                 }
             }
-            GroupEvent::Assigned { .. } | GroupEvent::Committed { .. } | GroupEvent::Found { .. } => {}
+            GroupEvent::Assigned { .. }
+            | GroupEvent::Committed { .. }
+            | GroupEvent::Late { .. }
+            | GroupEvent::Found { .. } => {}
         }
         Ok(())
     }
