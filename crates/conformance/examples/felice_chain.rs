@@ -68,7 +68,7 @@ impl Chain {
 async fn run(chain: Arc<Chain>) -> Result<serde_json::Value, Failure> {
     let client = Client::connect(&chain.bootstrap).await?;
     for stage in 0..=STAGES {
-        client.admin().create_topic(&chain.topic(stage)).partitions(PARTITIONS).replicas(1).await?;
+        client.admin().create_topic(chain.topic(stage)).partitions(PARTITIONS).replicas(1).await?;
     }
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -196,7 +196,7 @@ impl Stage {
     }
 
     async fn consumer(&self, client: &Client, losses: Losses) -> Result<Consumer, Failure> {
-        let consumer = client.consumer(&self.chain.group(self.number)).topics([self.chain.topic(self.number)]);
+        let consumer = client.consumer(self.chain.group(self.number)).topics([self.chain.topic(self.number)]);
         let consumer = consumer.start_at(StartAt::Earliest).commit(Commit::Manual).listener(losses);
         let consumer = match self.chain.balancer.split_once(':') {
             Some(("consumer", assignor)) => consumer.protocol(GroupProtocol::Consumer).remote_assignor(assignor),

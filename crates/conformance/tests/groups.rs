@@ -69,7 +69,6 @@ async fn confluent_kafka_s_consumer_accepts_the_broker() {
 }
 
 #[tokio::test]
-#[ignore = "a group of the consumer protocol begins with another epoch than Kafka's"]
 async fn the_group_tool_says_of_the_broker_what_it_says_of_apache_kafka() {
     let test = "the_group_tool_says_of_the_broker_what_it_says_of_apache_kafka";
     judged(test, move |bootstrap, _| {

@@ -87,8 +87,20 @@ static void owned(const char *event, const rd_kafka_topic_partition_list_t *list
 static void commit(void) {
     if (!processed->cnt) return;
     rd_kafka_resp_err_t error = rd_kafka_commit(rk, processed, 0);
+    switch (error) {
     /* A cooperative member reads on while its group rebalances: committed in the callback, or with the next records. */
-    if (error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) return;
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+    case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
+    /* It was thought dead, or the coordinator is: it will hear. */
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT: fprintf(stderr, "commit: %s\n", rd_kafka_err2name(error)); return;
+    default: break;
+    }
     check("commit", error);
     for (int i = 0; i < processed->cnt; i++) check("commit of a partition", processed->elems[i].err);
     char *text = list_text(processed, true);

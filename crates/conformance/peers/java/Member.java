@@ -17,6 +17,7 @@ import java.util.Properties;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -24,6 +25,8 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.TimeoutException;
 
 public class Member implements ConsumerRebalanceListener {
   static final PrintStream OUT = System.out;
@@ -136,8 +139,8 @@ public class Member implements ConsumerRebalanceListener {
     Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>(processed);
     try {
       consumer.commitSync(offsets);
-    } catch (org.apache.kafka.clients.consumer.RetriableCommitFailedException | org.apache.kafka.common.errors.RebalanceInProgressException e) {
-      // A rebalance goes on: it is committed in the listener, or with the next records.
+    } catch (CommitFailedException | RebalanceInProgressException | TimeoutException e) {
+      // A rebalance goes on: it is committed in the listener, or with the next records. Or it was thought dead, and will hear.
       System.err.println("commit: " + e);
       return;
     }

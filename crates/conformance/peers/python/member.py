@@ -14,6 +14,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 BOOTSTRAP, GROUP, TOPIC, ASSIGNOR, INSTANCE = sys.argv[1:6]
 
+# A cooperative member reads on while its group rebalances: committed in the listener, or with the next records. Or it was thought dead,
+# or the coordinator is: it will hear.
+LATER = (
+    KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._TRANSPORT, KafkaError._WAIT_COORD, KafkaError._TIMED_OUT,
+)
+
 
 def emit(event, **fields):
     line = json.dumps({"event": event, "at": time.time_ns() // 1000, **fields})
@@ -113,8 +121,7 @@ class Member:
                 if partition.error:
                     raise KafkaException(partition.error)
         except KafkaException as error:
-            # A cooperative member reads on while its group rebalances: committed in the listener, or with the next records.
-            if error.args[0].code() not in (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS):
+            if error.args[0].code() not in LATER:
                 raise
             print("commit:", error, file=sys.stderr)
             return
