@@ -218,7 +218,8 @@ impl ConsumerGroup {
                 None => self.known(&identity.member_id).map_err(|error| error.code),
             };
             responses.push(MemberResponse {
-                member_id: found.as_ref().unwrap_or(&identity.member_id).clone(),
+                // As it was asked for: Java's administrators look for their own words in the answer.
+                member_id: identity.member_id.clone(),
                 group_instance_id: identity.group_instance_id.clone(),
                 error_code: found.as_ref().err().copied().unwrap_or_default(),
                 ..Default::default()

@@ -339,6 +339,20 @@ fn a_classic_member_may_join_and_leave_a_consumer_group() {
 }
 
 #[test]
+fn an_administrator_removes_a_member_of_either_protocol_by_its_instance_id() {
+    let mut world = Coordinator::new(&[("a", 4)], &[]);
+    world.beat(ConsumerGroupHeartbeatRequest { instance_id: Some("i1".into()), ..joining("m1", &["a"]) });
+    let members = vec![MemberIdentity { group_instance_id: Some("i1".into()), ..Default::default() }];
+    let request = LeaveGroupRequest { group_id: "group".into(), members, ..Default::default() };
+    let waiter = world.send(5, |groups, now, view, caller| groups.handle_leave_group(now, view, caller, request));
+    let Some(GroupAnswer::LeaveGroup(left)) = world.answers.remove(&waiter) else { panic!() };
+    let [member] = left.members.as_slice() else { panic!("{left:?}") };
+    assert_eq!((member.error_code, member.member_id.as_str()), (ErrorCode::NONE, ""));
+    assert_eq!(member.group_instance_id.as_deref(), Some("i1"));
+    assert_eq!(world.listed(), ("consumer".to_owned(), "Empty".to_owned()));
+}
+
+#[test]
 fn a_classic_member_that_does_not_join_again_is_fenced() {
     let (mut world, classic) = classic_group(&[]);
     world.beat(joining("new", &["a"]));
