@@ -1,4 +1,5 @@
-//! SIGKILL at random instants: what was acknowledged is there afterwards, once, where it was said to be, and no id comes twice.
+//! SIGKILL at random instants: what was acknowledged is there afterwards, once, where it was said to be, no id comes twice, and groups
+//! have their members and their offsets.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,9 @@ use felice_protocol::compression::{Compression, Compressor, Decompressor};
 use felice_protocol::messages::fetch::request::{FetchPartition, FetchTopic};
 use felice_protocol::messages::produce::request::{PartitionProduceData, TopicProduceData};
 use felice_protocol::messages::{
-    FetchRequest, InitProducerIdRequest, MetadataRequest, ProduceRequest, Request, decode_response, encode_request,
-    metadata,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, Request, SyncGroupRequest, decode_response,
+    encode_request, join_group, metadata, offset_commit, offset_fetch,
 };
 use felice_protocol::records::{Producer, RecordBatchBuilder, RecordBatches};
 
@@ -107,6 +109,56 @@ impl Client {
         Ok(partition.base_offset)
     }
 
+    /// Joins a group as its only member, with an assignment: the member's id.
+    fn join(&mut self, group: &str) -> String {
+        self.call(3, &FindCoordinatorRequest { key: group.into(), ..Default::default() }).unwrap();
+        let protocol = join_group::request::JoinGroupRequestProtocol { name: "range".into(), ..Default::default() };
+        let request = JoinGroupRequest {
+            group_id: group.into(),
+            session_timeout_ms: 60_000,
+            rebalance_timeout_ms: 60_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![protocol],
+            ..Default::default()
+        };
+        let joined = self.call(3, &request).unwrap();
+        assert_eq!((joined.error_code.is_ok(), joined.generation_id), (true, 1), "{:?}", joined.error_code);
+        let request = SyncGroupRequest {
+            group_id: group.into(),
+            generation_id: 1,
+            member_id: joined.member_id.clone(),
+            ..Default::default()
+        };
+        assert!(self.call(3, &request).unwrap().error_code.is_ok());
+        joined.member_id.to_string()
+    }
+
+    fn commit(&mut self, group: &str, member: &str, offset: i64) -> std::io::Result<()> {
+        use offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+        let partition = OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
+        let topic = OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition], ..Default::default() };
+        let request = OffsetCommitRequest {
+            group_id: group.into(),
+            generation_id_or_member_epoch: 1,
+            member_id: member.into(),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let code = self.call(7, &request)?.topics[0].partitions[0].error_code;
+        assert!(code.is_ok(), "{code:?}");
+        Ok(())
+    }
+
+    fn committed(&mut self, group: &str) -> i64 {
+        let topic = offset_fetch::request::OffsetFetchRequestTopic {
+            name: "t".into(),
+            partition_indexes: vec![0],
+            ..Default::default()
+        };
+        let request = OffsetFetchRequest { group_id: group.into(), topics: Some(vec![topic]), ..Default::default() };
+        self.call(5, &request).unwrap().topics[0].partitions[0].committed_offset
+    }
+
     /// Every value, by offset.
     fn read_all(&mut self, topic: &str) -> BTreeMap<i64, String> {
         let mut values = BTreeMap::new();
@@ -164,6 +216,10 @@ fn cycles(flush: &str, count: u64, seed: u64, at_least: Duration) {
         let id = client.call(4, &request).unwrap().producer_id;
         assert!(producer_ids.insert(id), "producer id {id} was given out twice");
 
+        let group = format!("group-{cycle}");
+        let member = client.join(&group);
+        let mut committed = -1;
+
         // SIGKILL lands anywhere within the next writes.
         let random = (seed + cycle).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         let process = server.process.id();
@@ -183,6 +239,10 @@ fn cycles(flush: &str, count: u64, seed: u64, at_least: Duration) {
                 Ok(base) => acknowledged.extend((base..).zip(values)),
                 Err(_) => break,
             }
+            match client.commit(&group, &member, committed + 1) {
+                Ok(()) => committed += 1,
+                Err(_) => break,
+            }
         }
         killer.join().unwrap();
         server.process.wait().unwrap();
@@ -195,6 +255,17 @@ fn cycles(flush: &str, count: u64, seed: u64, at_least: Duration) {
         let distinct: BTreeSet<&String> = there.values().collect();
         assert_eq!(distinct.len(), there.len(), "cycle {cycle}: a record is there twice");
         assert!(there.values().all(|value| sent.contains(value)));
+        // The last commit may be there without having been acknowledged.
+        let kept = server.client().committed(&group);
+        assert!((committed..=committed + 1).contains(&kept), "cycle {cycle}: {kept} instead of {committed}");
+        let heartbeat = HeartbeatRequest {
+            group_id: group.into(),
+            generation_id: 1,
+            member_id: member.into(),
+            ..Default::default()
+        };
+        let code = server.client().call(3, &heartbeat).unwrap().error_code;
+        assert!(code.is_ok(), "cycle {cycle}: the member goes on as if nothing had been, and hears {code:?}");
     }
     assert!(acknowledged.len() > 20, "only {} records were acknowledged", acknowledged.len());
     eprintln!("flush={flush}: {count} cycles, {} records acknowledged and found", acknowledged.len());
