@@ -12,7 +12,7 @@ felice-sim: Felice's broker and clients in a simulated world; the same seed is t
 
   --seed N          run one seed
   --seeds A..B      run these seeds
-  --ci              200 fixed seeds, then fresh ones for a while; any that fails, fails the run
+  --ci              200 fixed seeds without groups and 200 with, and fresh ones; any that fails, fails the run
   --fresh-seconds N how long --ci looks at fresh seeds (10)
   --bug NAME        plant a bug first; --bugs lists them
   --hunt            for each bug, or the one given, the first seed that finds it (--seeds 0..1000)
@@ -26,7 +26,7 @@ felice-sim: Felice's broker and clients in a simulated world; the same seed is t
 /// Seeds that every CI run runs.
 const FIXED_SEEDS: std::ops::Range<u64> = 0..200;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Args {
     settings: Settings,
     seeds: Option<std::ops::Range<u64>>,
@@ -183,17 +183,25 @@ fn print(args: &Args, summary: &Summary, took: Duration) {
     );
 }
 
-/// Fixed seeds first, so that two runs of one commit agree; then fresh ones, so that each run looks where none has looked.
+/// Fixed seeds first, so that two runs of one commit agree; then fresh ones, so that each run looks where none has looked. Both without groups
+/// and with them.
 fn ci(args: &Args) -> ExitCode {
-    let fixed = many(args, args.seeds.clone().unwrap_or(FIXED_SEEDS), &|| false);
-    if fixed != ExitCode::SUCCESS {
-        return fixed;
-    }
+    let with = |groups| Args { settings: Settings { groups, ..args.settings.clone() }, ..args.clone() };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fresh = since.as_secs() * 100_000;
-    println!("fresh seeds from {fresh}");
-    let end = Instant::now() + Duration::from_secs(args.fresh_seconds);
-    many(args, fresh..fresh + 99_999, &|| Instant::now() >= end)
+    let mut outcome = ExitCode::SUCCESS;
+    for groups in [false, true] {
+        let args = with(groups);
+        println!("{}", if groups { "consumer groups" } else { "producers and readers" });
+        let fixed = many(&args, args.seeds.clone().unwrap_or(FIXED_SEEDS), &|| false);
+        println!("fresh seeds from {fresh}");
+        let end = Instant::now() + Duration::from_secs(args.fresh_seconds / 2);
+        let found = many(&args, fresh..fresh + 99_999, &|| Instant::now() >= end);
+        if fixed != ExitCode::SUCCESS || found != ExitCode::SUCCESS {
+            outcome = ExitCode::FAILURE;
+        }
+    }
+    outcome
 }
 
 /// How many seeds each bug needs.

@@ -151,7 +151,7 @@ impl Plan {
         }
         self.readers.truncate(usize::from(rng.chance(300)));
         self.fault_gap_millis = rng.pick([1000, 3000, 8000, 20_000]);
-        self.active = Duration::from_secs(if lite { 10 } else { rng.between(20, 90) });
+        self.active = Duration::from_secs(if lite { 10 } else { rng.between(15, 50) });
         self.groups = Some(GroupsPlan::new(rng, mode));
         self
     }
