@@ -76,6 +76,25 @@ fn it_gives_up_first_tells_and_then_takes() {
 }
 
 #[test]
+fn what_is_about_to_be_taken_is_told_as_owned() {
+    let mut w = member(&[]);
+    w.obedient = false;
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, Some(&[(1, &[0])])));
+    let (id, ack) = w.request(pulse);
+    assert_eq!(owned(&ack).unwrap(), [(uuid(1), vec![0])].into(), "else it would count as released");
+    // It is taken away before the application has taken it: the application hears of both, one after the other.
+    w.answer(id, pulsed(1, Some(&[])));
+    let Some(GroupEvent::Assign { id: assign, .. }) = w.events.last().cloned() else { panic!("{:?}", w.events) };
+    w.obedient = true;
+    w.accept(assign);
+    w.run();
+    assert!(w.has.is_empty());
+    let (_, ack) = w.request(|r| pulse(r).filter(|r| owned(r).is_some_and(|o| o.is_empty())));
+    assert_eq!(ack.member_epoch, 1);
+}
+
+#[test]
 fn a_topic_that_is_not_known_yet_follows_when_it_is() {
     let mut w = member(&[]);
     let (id, _) = w.request(pulse);

@@ -78,14 +78,12 @@ impl GroupMember {
         }
     }
 
-    /// What is held, by topic id; what is only being assigned is not.
+    /// What is held, by topic id; what the application is only asked to take is held too. The coordinator would take its absence for a release,
+    /// and give it to somebody else while the application is about to take it.
     fn owned_by_id(&self) -> Owned {
-        let assigned: BTreeSet<&TopicPartition> = self.being_assigned().iter().collect();
         let mut owned = Owned::new();
         for (partition, held) in self.partitions.held() {
-            if !assigned.contains(partition) {
-                owned.entry(held.topic_id).or_default().insert(partition.partition);
-            }
+            owned.entry(held.topic_id).or_default().insert(partition.partition);
         }
         owned
     }
@@ -98,7 +96,7 @@ impl GroupMember {
             self.consumer.told = None;
         }
         let owned = self.owned_by_id();
-        self.partitions.changed = !self.being_assigned().is_empty();
+        self.partitions.changed = false;
         let subscription = self.wanted.as_ref().map(|wanted| wanted.subscription.clone());
         let mut request = ConsumerGroupHeartbeatRequest {
             group_id: self.group_id.clone(),

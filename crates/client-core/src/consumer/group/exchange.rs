@@ -3,13 +3,13 @@
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::time::{Instant, Now};
 
+use super::GroupMember;
 use super::codes::fatal;
 use super::commits::CommitAsked;
 use super::coordinator::Coordinator;
 use super::event::RequestId;
 use super::membership::{MARGIN, Phase, Speaks};
 use super::request::{GroupOut, GroupRequest, GroupResponse, GroupTarget};
-use super::{GroupMember, ProposalKind};
 use crate::error::{Disposition, Error, ErrorKind};
 use crate::metadata::BrokerId;
 
@@ -321,13 +321,5 @@ impl GroupMember {
     /// Another broker coordinates the group.
     pub(super) fn find_coordinator(&mut self, now: Now, code: ErrorCode) {
         self.coordinator.forget(now, Some(Error::from_code(code, None)));
-    }
-
-    /// Whether an Assign is being carried out: what of it is held counts only once it is accepted.
-    pub(super) fn being_assigned(&self) -> &[crate::consumer::TopicPartition] {
-        match self.partitions.proposal() {
-            Some(proposal) if proposal.kind == ProposalKind::Assign => &proposal.partitions,
-            Some(_) | None => &[],
-        }
     }
 }

@@ -50,7 +50,7 @@ pub use self::event::{
 use self::exchange::Asked;
 use self::lookups::Lookups;
 use self::membership::{Farewell, Phase, Speaks};
-use self::partitions::{Partitions, ProposalKind};
+use self::partitions::Partitions;
 use self::subscription::Wanted;
 use super::TopicPartition;
 use super::assignor::{Assignor, RebalanceProtocol, rebalance_protocol};
