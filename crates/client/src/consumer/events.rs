@@ -100,8 +100,12 @@ fn log(event: &ConsumerEvent) {
             tracing::warn!(count = partitions.len(), %error, "a commit failed");
         }
         ConsumerEvent::PartitionFailed { partition, error } => tracing::warn!(%partition, %error, "a partition failed"),
-        ConsumerEvent::OffsetReset { partition, from, to } => {
-            tracing::warn!(%partition, ?from, to, "a position was reset");
+        ConsumerEvent::OffsetReset { partition, from: Some(from), to } => {
+            tracing::warn!(%partition, from, to, "a committed offset is not in the log, so the position was reset");
+        }
+        // A group that has committed nothing begins where it was told to.
+        ConsumerEvent::OffsetReset { partition, from: None, to } => {
+            tracing::debug!(%partition, to, "a position was chosen");
         }
         ConsumerEvent::Failed(error) => tracing::error!(%error, "the group membership failed"),
         other => tracing::debug!(event = ?other, "consumer"),
