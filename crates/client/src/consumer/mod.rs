@@ -203,7 +203,7 @@ impl Stream for Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        if self.shared.is_over() && self.shared.partitions().is_empty() {
+        if self.shared.is_closed() {
             return;
         }
         let client = self.handle.client.clone();

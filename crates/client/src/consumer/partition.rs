@@ -96,6 +96,8 @@ pub(super) struct PartitionShared {
     log_start_offset: AtomicI64,
     /// Whoever waits for this partition alone.
     waker: AtomicWaker,
+    /// A stream of its own has been given out.
+    given: AtomicBool,
 }
 
 /// The right to say that something of a partition is done. When the last one goes, nothing that was handed out can be done any more, and a
@@ -177,6 +179,7 @@ impl PartitionShared {
             high_watermark: AtomicI64::new(-1),
             log_start_offset: AtomicI64::new(-1),
             waker: AtomicWaker::new(),
+            given: AtomicBool::new(false),
         });
         let lease = Arc::new(Lease { partition: partition.clone() });
         {
@@ -432,6 +435,11 @@ impl PartitionShared {
             });
         }
         Some(taken)
+    }
+
+    /// A stream of its own is given out: once.
+    pub(super) fn give_out(&self) -> bool {
+        !self.given.swap(true, Ordering::Relaxed)
     }
 
     /// Waits for this partition alone.

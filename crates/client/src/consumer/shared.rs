@@ -20,8 +20,10 @@ struct State {
     /// Partitions for which no stream was given out yet.
     fresh: VecDeque<Arc<PartitionShared>>,
     errors: VecDeque<Error>,
-    /// No error and no record follows.
+    /// No error and no record follows, unless there is a new subscription.
     over: bool,
+    /// The driver has forgotten the consumer.
+    closed: bool,
     metadata: GroupMetadata,
     protocol: Option<&'static str>,
     subscription: Option<Subscription>,
@@ -83,12 +85,8 @@ impl ConsumerShared {
     }
 
     pub(super) fn drop_partition(&self, partition: &TopicPartition) {
-        let gone = {
-            let mut state = self.state();
-            state.fresh.retain(|p| p.id != *partition);
-            state.ready.retain(|p| p.id != *partition);
-            state.partitions.remove(partition)
-        };
+        // Where it is still listed, whoever takes it finds that it has ended.
+        let gone = self.state().partitions.remove(partition);
         drop(gone);
     }
 
@@ -113,7 +111,11 @@ impl ConsumerShared {
     }
 
     pub(super) fn end_after_errors(&self) {
-        self.state().over = true;
+        {
+            let mut state = self.state();
+            state.over = true;
+            state.closed = true;
+        }
         self.vitals.events.end();
         self.wake();
     }
@@ -122,6 +124,7 @@ impl ConsumerShared {
         {
             let mut state = self.state();
             state.over = true;
+            state.closed = true;
             state.ready.clear();
             state.fresh.clear();
         }
@@ -161,8 +164,8 @@ impl ConsumerShared {
         self.state().lost
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.state().over
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     pub(super) fn partition(&self, id: &TopicPartition) -> Option<Arc<PartitionShared>> {
@@ -228,8 +231,10 @@ impl ConsumerShared {
                 if state.over {
                     return Poll::Ready(None);
                 }
-                if let Some(partition) = state.fresh.pop_front() {
-                    return Poll::Ready(Some(Ok(partition)));
+                while let Some(partition) = state.fresh.pop_front() {
+                    if partition.give_out() {
+                        return Poll::Ready(Some(Ok(partition)));
+                    }
                 }
             }
             if !last {

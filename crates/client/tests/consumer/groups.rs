@@ -98,7 +98,7 @@ async fn a_revoked_partition_s_stream_ends_and_what_it_handed_out_can_be_done_un
         ConsumerEvent::Assigned(partitions) if !partitions.is_empty() => Some(partitions.clone()),
         _ => None,
     });
-    assert_eq!(assigned.await, [id.clone()]);
+    assert_eq!(assigned.await, std::slice::from_ref(&id));
     let message = within(second.try_next()).await.unwrap().unwrap();
     assert_eq!((message.partition(), message.offset()), (id.partition, 1), "what was done before the end is committed");
     drop((of_other, stays));
@@ -258,7 +258,6 @@ async fn a_topic_that_is_made_anew_is_read_from_its_start() {
     let world = World::with(1).await;
     world.fill(1, 5).await;
     let mut consumer = world.member().set("heartbeat.interval.ms", "100").build().await.unwrap();
-    spy("one", &consumer.handle());
     take(&mut consumer, 5).await;
     world.client.admin().delete_topics([&world.topic]).await.unwrap().all().unwrap();
     world.client.admin().create_topic(&world.topic).partitions(1).await.unwrap();
@@ -280,14 +279,4 @@ async fn the_first_record_comes_soon_after_joining() {
     take(&mut consumer, 1).await;
     println!("from build to the first record: {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(10));
-}
-
-fn spy(name: &'static str, handle: &ConsumerHandle) {
-    let mut events = handle.events();
-    let begun = std::time::Instant::now();
-    tokio::spawn(async move {
-        while let Some(event) = events.next().await {
-            println!("{:?} {name} {event:?}", begun.elapsed())
-        }
-    });
 }

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commits;
+mod contract;
 mod groups;
 mod reading;
 mod stalls;

@@ -9,18 +9,18 @@ use felice_broker::Broker;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 /// Longer than anything here takes where it works.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct World {
+pub(crate) struct World {
     _broker: Option<Broker>,
-    pub client: Client,
-    pub topic: String,
-    pub group: String,
+    pub(crate) client: Client,
+    pub(crate) topic: String,
+    pub(crate) group: String,
 }
 
 impl World {
     /// With a topic of so many partitions.
-    pub async fn with(partitions: i32) -> Self {
+    pub(crate) async fn with(partitions: i32) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let (broker, bootstrap) = match std::env::var("FELICE_TEST_BOOTSTRAP") {
@@ -38,21 +38,21 @@ impl World {
         Self { _broker: broker, client, topic, group: format!("g-{unique}") }
     }
 
-    pub fn partition(&self, index: i32) -> TopicPartition {
+    pub(crate) fn partition(&self, index: i32) -> TopicPartition {
         TopicPartition::new(self.topic.as_str(), index)
     }
 
     /// A member of the group that starts at the first record.
-    pub fn member(&self) -> ConsumerBuilder {
+    pub(crate) fn member(&self) -> ConsumerBuilder {
         self.client.consumer(&self.group).topics([&self.topic]).start_at(StartAt::Earliest)
     }
 
     /// Writes `0..count` to each of the partitions.
-    pub async fn fill(&self, partitions: i32, count: i64) {
+    pub(crate) async fn fill(&self, partitions: i32, count: i64) {
         self.fill_from(partitions, 0, count).await;
     }
 
-    pub async fn fill_from(&self, partitions: i32, from: i64, to: i64) {
+    pub(crate) async fn fill_from(&self, partitions: i32, from: i64, to: i64) {
         let producer = self.client.producer().build().await.unwrap();
         for n in from..to {
             for p in 0..partitions {
@@ -64,7 +64,7 @@ impl World {
     }
 
     /// What the group has committed.
-    pub async fn committed(&self, partitions: i32) -> BTreeMap<i32, i64> {
+    pub(crate) async fn committed(&self, partitions: i32) -> BTreeMap<i32, i64> {
         let asking = self.client.consumer(&self.group).build().await.unwrap();
         let all: Vec<_> = (0..partitions).map(|p| self.partition(p)).collect();
         let found = within(asking.handle().committed(all)).await.unwrap();
@@ -73,12 +73,12 @@ impl World {
 }
 
 /// Waits for a future, not for ever.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("nothing came of it for too long")
 }
 
 /// The next `count` records as (partition, value), each done.
-pub async fn take(consumer: &mut Consumer, count: usize) -> Vec<(i32, i64)> {
+pub(crate) async fn take(consumer: &mut Consumer, count: usize) -> Vec<(i32, i64)> {
     let mut taken = Vec::new();
     while taken.len() < count {
         let message = within(consumer.try_next()).await.unwrap().expect("the stream has ended");
@@ -89,7 +89,7 @@ pub async fn take(consumer: &mut Consumer, count: usize) -> Vec<(i32, i64)> {
 }
 
 /// Waits for an event that fits.
-pub async fn event<T>(events: &mut ConsumerEvents, fits: impl Fn(&ConsumerEvent) -> Option<T>) -> T {
+pub(crate) async fn event<T>(events: &mut ConsumerEvents, fits: impl Fn(&ConsumerEvent) -> Option<T>) -> T {
     within(async {
         loop {
             let event = events.next().await.expect("the consumer is gone");
@@ -102,7 +102,7 @@ pub async fn event<T>(events: &mut ConsumerEvents, fits: impl Fn(&ConsumerEvent)
 }
 
 /// Reads in the background so that a consumer's listener and group go on, until what is awaited comes.
-pub async fn while_reading<T>(consumer: &mut Consumer, awaited: impl Future<Output = T>) -> T {
+pub(crate) async fn while_reading<T>(consumer: &mut Consumer, awaited: impl Future<Output = T>) -> T {
     let mut awaited = std::pin::pin!(awaited);
     within(async {
         loop {
@@ -116,7 +116,7 @@ pub async fn while_reading<T>(consumer: &mut Consumer, awaited: impl Future<Outp
 }
 
 /// Waits until a condition holds.
-pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
     within(async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,5 +1,7 @@
 //! What is committed when, and for whom.
 
+use std::collections::BTreeMap;
+
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::time::Now;
 
@@ -101,9 +103,9 @@ impl Session {
         let mut first: Option<Error> = None;
         match result {
             Ok(answers) => {
+                let answers: BTreeMap<TopicPartition, ErrorCode> = answers.into_iter().collect();
                 for (partition, offset) in &commit.offsets {
-                    let code =
-                        answers.iter().find(|(p, _)| p == partition).map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |a| a.1);
+                    let code = answers.get(partition).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
                     match code.ok() {
                         Ok(()) => ledger.committed(partition, *offset),
                         Err(code) => {

@@ -217,6 +217,12 @@ enum Lookup {
     Answered,
 }
 
+impl Lookup {
+    fn again(self) -> Option<Instant> {
+        if let Self::Again(at) = self { Some(at) } else { None }
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     state: State,
@@ -244,6 +250,8 @@ pub struct Session {
     next_ticket: u64,
     commit_at: Option<Instant>,
     watch_at: Option<Instant>,
+    /// When the first of the look-ups that failed is made again.
+    look_at: Option<Instant>,
     closing: Option<Closing>,
     steps: VecDeque<Step>,
 }
@@ -268,6 +276,7 @@ impl Session {
             next_ticket: 0,
             commit_at: None,
             watch_at: None,
+            look_at: None,
             closing: None,
             steps: VecDeque::new(),
         }
@@ -400,6 +409,7 @@ impl Session {
     fn look_again(&mut self, partition: &TopicPartition, at: Instant, error: Option<Error>) {
         let Some(held) = self.partitions.get_mut(partition).filter(|held| held.lookup == Lookup::Asked) else { return };
         held.lookup = Lookup::Again(at);
+        self.look_at = Some(self.look_at.map_or(at, |first| first.min(at)));
         if let Some(error) = error {
             let error = error.on_partition(&partition.topic, partition.partition);
             self.steps.push_back(Step::Tell(ConsumerEvent::PartitionFailed { partition: partition.clone(), error }));
@@ -444,23 +454,21 @@ impl Session {
     }
 
     fn look_up_again(&mut self, now: Now) {
+        if self.look_at.is_none_or(|at| at > now.instant()) {
+            return;
+        }
         let due = |held: &Held| matches!(held.lookup, Lookup::Again(at) if at <= now.instant());
         let again: Vec<TopicPartition> =
             self.partitions.iter().filter(|(_, held)| due(held)).map(|(partition, _)| partition.clone()).collect();
-        if !again.is_empty() {
-            self.look_up(again);
-        }
+        self.look_up(again);
+        self.look_at = self.partitions.values().filter_map(|held| held.lookup.again()).min();
     }
 
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let retries = self.partitions.values().filter_map(|held| match held.lookup {
-            Lookup::Again(at) => Some(at),
-            Lookup::Asked | Lookup::Answered => None,
-        });
         let proposals = self.proposals.iter().filter_map(Proposal::due);
         let closing = self.closing.as_ref().filter(|closing| !closing.left).map(|closing| closing.deadline);
-        retries.chain(proposals).chain(self.commit_at).chain(self.watch_at).chain(closing).min()
+        proposals.chain(self.look_at).chain(self.commit_at).chain(self.watch_at).chain(closing).min()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Assign, revoke, lost, close: what the group proposes, and the application's own way to say the same.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use felice_protocol::time::{Instant, Now};
@@ -97,7 +98,7 @@ impl Session {
         if self.closing.is_some() {
             return;
         }
-        let starts: std::collections::BTreeMap<TopicPartition, Option<Position>> =
+        let starts: BTreeMap<TopicPartition, Option<Position>> =
             partitions.into_iter().filter(|(p, _)| !self.is_held(p)).collect();
         let names: Vec<TopicPartition> = starts.keys().cloned().collect();
         self.hold(&names, |partition| starts.get(partition).copied().flatten());
@@ -217,7 +218,7 @@ impl Session {
 
     /// The group has taken partitions: they are somebody else's.
     pub fn handle_lost(&mut self, now: Now, number: ProposalNumber, partitions: Vec<TopicPartition>, error: Error) {
-        let partitions: Vec<TopicPartition> =
+        let partitions: BTreeSet<TopicPartition> =
             partitions.into_iter().filter(|p| self.partitions.contains_key(p)).collect();
         for proposal in &mut self.proposals {
             proposal.partitions.retain(|p| !partitions.contains(p));
@@ -229,6 +230,7 @@ impl Session {
             self.steps.push_back(Step::Accept(number));
             return;
         }
+        let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
         let ticket = self.ticket();
         self.steps.push_back(Step::Hear { ticket, what: Hearing::Lost, partitions: partitions.clone() });
         self.steps.push_back(Step::Tell(ConsumerEvent::Lost { partitions, error }));

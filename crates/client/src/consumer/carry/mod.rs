@@ -1,4 +1,11 @@
 //! Carries out on the driver's thread what a consumer's session decides: between the group member, the fetcher, and what the application shares.
+//!
+//! - this file: what the session wants done
+//! - `incoming`: what fetcher and member tell
+//! - `commands`: what the application wants
+
+mod commands;
+mod incoming;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,11 +13,10 @@ use std::time::Duration;
 
 use felice_client_core::client::{ClientCore, ReaderKey};
 use felice_client_core::config::ConsumerConfig;
-use felice_client_core::consumer::assignor::RebalanceProtocol;
 use felice_client_core::consumer::budget::Budget;
 use felice_client_core::consumer::event::ConsumerEvent;
-use felice_client_core::consumer::fetcher::{FetchEvent, FetchId, Fetched, Position, PositionCause, Standing};
-use felice_client_core::consumer::group::{GroupEvent, MemberKey, ProposalId, RequestId, Subscription};
+use felice_client_core::consumer::fetcher::{FetchId, Position, Standing};
+use felice_client_core::consumer::group::{MemberKey, ProposalId, RequestId};
 use felice_client_core::consumer::offsets::CommitSource;
 use felice_client_core::consumer::session::{CloseReport, Ledger, Progress, Session, Step, Ticket};
 use felice_client_core::consumer::{OffsetAndMetadata, TopicPartition};
@@ -31,7 +37,7 @@ pub(crate) struct ConsumerKey(pub(crate) u32);
 
 type Core = ClientCore<Tag>;
 /// What the group has committed, partition by partition.
-pub(super) type CommittedOffsets = Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, Error>)>;
+pub(in crate::consumer) type CommittedOffsets = Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, Error>)>;
 
 struct Entry {
     shared: Arc<PartitionShared>,
@@ -47,8 +53,8 @@ enum Asked {
 
 /// One consumer, as its driver has it.
 pub(crate) struct ConsumerDriver {
-    pub(super) session: Session,
-    pub(super) member: Option<MemberKey>,
+    pub(in crate::consumer) session: Session,
+    pub(in crate::consumer) member: Option<MemberKey>,
     pub(crate) reader: ReaderKey,
     shared: Arc<ConsumerShared>,
     budget: Arc<Budget>,
@@ -68,13 +74,13 @@ pub(crate) struct ConsumerDriver {
 
 /// Settings that the driver needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) api_timeout: Duration,
-    pub(super) max_poll_interval: Duration,
-    pub(super) buffer_bytes: usize,
-    pub(super) partition_bytes: usize,
+pub(in crate::consumer) struct Limits {
+    pub(in crate::consumer) api_timeout: Duration,
+    pub(in crate::consumer) max_poll_interval: Duration,
+    pub(in crate::consumer) buffer_bytes: usize,
+    pub(in crate::consumer) partition_bytes: usize,
     /// Whether offsets of open transactions are waited for.
-    pub(super) require_stable: bool,
+    pub(in crate::consumer) require_stable: bool,
 }
 
 struct View<'a> {
@@ -114,7 +120,7 @@ fn not_held(partition: &TopicPartition) -> Error {
 
 impl ConsumerDriver {
     #[expect(clippy::too_many_arguments, reason = "a struct for them would be taken apart again at once")]
-    pub(super) fn new(
+    pub(in crate::consumer) fn new(
         session: Session,
         member: Option<MemberKey>,
         reader: ReaderKey,
@@ -379,7 +385,7 @@ impl ConsumerDriver {
     }
 
     /// It was never given out.
-    pub(super) fn discard(mut self, core: &mut Core) {
+    pub(in crate::consumer) fn discard(mut self, core: &mut Core) {
         self.closed(core, &CloseReport::default());
     }
 
@@ -392,265 +398,13 @@ impl ConsumerDriver {
             entry.shared.close();
         }
     }
-
-    // What comes from below.
-
-    pub(crate) fn handle_fetch(&mut self, core: &mut Core, event: FetchEvent) {
-        match event {
-            FetchEvent::Data(fetched) => self.push(core, fetched),
-            FetchEvent::Positioned { partition, offset, cause, generation, .. } => {
-                let Some(name) = self.by_fetch.get(&partition).cloned() else { return };
-                let current = core.reader(self.reader).and_then(|(fetcher, _)| fetcher.generation(partition));
-                let Some(entry) = self.partitions.get_mut(&name).filter(|_| current == Some(generation)) else {
-                    return;
-                };
-                match cause {
-                    PositionCause::OutOfRange(was) if offset >= was => entry.shared.skip(was, offset),
-                    PositionCause::OutOfRange(_) | PositionCause::Recreated | PositionCause::Asked => {
-                        entry.shared.positioned(offset);
-                    }
-                }
-                for seeker in entry.seekers.drain(..) {
-                    let _ = seeker.send(Ok(offset));
-                }
-                self.session.handle_positioned(&name, offset, cause);
-            }
-            FetchEvent::EndOfPartition { partition, offset } => {
-                if let Some(partition) = self.by_fetch.get(&partition).cloned() {
-                    self.shared.vitals.events.tell(&ConsumerEvent::EndOfPartition { partition, offset });
-                }
-            }
-            FetchEvent::Failed { partition, error } => {
-                let Some(name) = self.by_fetch.get(&partition).cloned() else { return };
-                if let Some(entry) = self.partitions.get_mut(&name) {
-                    for seeker in entry.seekers.drain(..) {
-                        let _ = seeker.send(Err(error.clone()));
-                    }
-                }
-                self.session.handle_failed(&name, error);
-            }
-            FetchEvent::Ended { .. } => {}
-        }
-    }
-
-    fn push(&mut self, core: &mut Core, mut fetched: Fetched) {
-        let Some(entry) = self.by_fetch.get(&fetched.partition).and_then(|name| self.partitions.get(name)) else {
-            return;
-        };
-        let Some((fetcher, _)) = core.reader(self.reader) else { return };
-        if fetcher.generation(fetched.partition) != Some(fetched.generation) {
-            return;
-        }
-        let split = self.shared.is_split();
-        let limit = if split { self.limits.of_partition(self.partitions.len()) } else { usize::MAX };
-        if split && entry.shared.is_behind() {
-            // One that lags must not hold the whole answer in memory, which is others' too.
-            let copy = bytes::Bytes::copy_from_slice(&fetched.records);
-            fetched.charge = self.budget.charge(copy.clone());
-            fetched.records = copy;
-        }
-        let id = fetched.partition;
-        let pushed = entry.shared.push(fetched, limit);
-        if pushed.list && !split {
-            self.shared.list(&entry.shared);
-        }
-        if pushed.throttle {
-            fetcher.throttle(id, true);
-        }
-    }
-
-    pub(crate) fn unthrottle(&mut self, core: &mut Core, partition: &TopicPartition) {
-        if let Some(id) = self.fetch_id(partition)
-            && let Some((fetcher, _)) = core.reader(self.reader)
-        {
-            fetcher.throttle(id, false);
-        }
-    }
-
-    pub(crate) fn handle_group(&mut self, core: &mut Core, now: Now, event: GroupEvent) {
-        match event {
-            GroupEvent::Assign { id, partitions, deadline, .. } => {
-                self.session.handle_assign(now, id.0, partitions, deadline);
-            }
-            GroupEvent::Revoke { id, partitions, deadline, .. } => {
-                self.session.handle_revoke(now, id.0, partitions, deadline);
-            }
-            GroupEvent::Lost { id, partitions, error } => self.session.handle_lost(now, id.0, partitions, error),
-            GroupEvent::Committed { request, result } => {
-                if let Some(Asked::Session(ticket)) = self.requests.remove(&request) {
-                    self.session.handle_committed(ticket, result, &view(&self.partitions));
-                }
-            }
-            GroupEvent::Offsets { request, result } => {
-                let named =
-                    |(partition, answer): (TopicPartition, Result<_, felice_protocol::error_code::ErrorCode>)| {
-                        let answer = answer.map_err(|code| {
-                            Error::from_code(code, Some("the committed offset cannot be told"))
-                                .on_partition(&partition.topic, partition.partition)
-                        });
-                        (partition, answer)
-                    };
-                let result = result.map(|found| found.into_iter().map(named).collect::<CommittedOffsets>());
-                match self.requests.remove(&request) {
-                    Some(Asked::Session(ticket)) => self.session.handle_committed_offsets(now, ticket, result),
-                    Some(Asked::Application(asked)) => {
-                        // Whoever asked may have gone.
-                        let _ = asked.send(result);
-                    }
-                    None => {}
-                }
-            }
-            GroupEvent::Joined(metadata) => {
-                let protocol = self.member.and_then(|key| core.member(key)).and_then(|member| {
-                    member.rebalance_protocol().map(|protocol| match protocol {
-                        RebalanceProtocol::Eager => "EAGER",
-                        RebalanceProtocol::Cooperative => "COOPERATIVE",
-                    })
-                });
-                let event = ConsumerEvent::Joined {
-                    member_id: metadata.member_id.to_string(),
-                    generation: metadata.generation_or_epoch,
-                };
-                self.shared.set_metadata(metadata, protocol);
-                self.shared.vitals.events.tell(&event);
-            }
-            GroupEvent::Stalled { since, left, .. } => {
-                self.shared.vitals.events.tell(&ConsumerEvent::Silent { age: now.instant() - since, left });
-            }
-            GroupEvent::Delayed { state, since, error } => {
-                let event = ConsumerEvent::Delayed { doing: state.to_string(), age: now.instant() - since, error };
-                self.shared.vitals.events.tell(&event);
-            }
-            GroupEvent::Failed(error) => {
-                self.shared.vitals.events.tell(&ConsumerEvent::Failed(error.clone()));
-                if self.session.is_closing() {
-                    self.session.handle_left(Err(error));
-                } else {
-                    self.shared.fail_for_good(error);
-                }
-            }
-            GroupEvent::Left => {
-                self.shared.vitals.events.tell(&ConsumerEvent::Left);
-                self.session.handle_left(Ok(()));
-            }
-        }
-    }
-
-    // What the application wants.
-
-    pub(super) fn subscribe(
-        &mut self,
-        core: &mut Core,
-        now: Now,
-        subscription: Option<Subscription>,
-    ) -> Result<(), Error> {
-        let member = self.member.and_then(|key| core.member(key)).ok_or_else(no_group)?;
-        match subscription.clone() {
-            Some(subscription) => member.subscribe(now, subscription)?,
-            None => member.unsubscribe(now),
-        }
-        self.shared.set_subscription(subscription);
-        Ok(())
-    }
-
-    pub(super) fn heard(&mut self, now: Now, ticket: Ticket) {
-        self.session.handle_heard(now, ticket, &view(&self.partitions));
-    }
-
-    pub(super) fn commit(
-        &mut self,
-        named: Option<Vec<(TopicPartition, OffsetAndMetadata)>>,
-        asked: oneshot::Sender<Result<(), Error>>,
-    ) {
-        let ticket = self.session.application_ticket();
-        self.commits.insert(ticket, asked);
-        self.session.commit(ticket, named, &view(&self.partitions));
-    }
-
-    pub(super) fn committed(
-        &mut self,
-        core: &mut Core,
-        now: Now,
-        partitions: Vec<TopicPartition>,
-        asked: oneshot::Sender<Result<CommittedOffsets, Error>>,
-    ) {
-        let (stable, timeout) = (self.limits.require_stable, self.limits.api_timeout);
-        match self.member.and_then(|key| core.member(key)) {
-            Some(member) => {
-                let request = member.committed(now, partitions, stable, timeout);
-                self.requests.insert(request, Asked::Application(asked));
-            }
-            None => {
-                let _ = asked.send(Err(no_group()));
-            }
-        }
-    }
-
-    pub(super) fn seek(
-        &mut self,
-        core: &mut Core,
-        now: Now,
-        partition: &TopicPartition,
-        to: Position,
-        asked: oneshot::Sender<Result<i64, Error>>,
-    ) {
-        let sought = self.session.seek(partition, to);
-        match self.partitions.get_mut(partition).filter(|_| sought) {
-            Some(entry) => match to {
-                Position::Offset(offset) => {
-                    let _ = asked.send(Ok(offset));
-                }
-                _ => entry.seekers.push(asked),
-            },
-            None => {
-                let _ = asked.send(Err(not_held(partition)));
-            }
-        }
-        self.work(core, now);
-        if let Some(entry) = self.partitions.get(partition) {
-            entry.shared.moved();
-        }
-    }
-
-    /// Pauses, resumes; or only fetches again what was taken and not handed out.
-    pub(super) fn pause(&mut self, core: &mut Core, now: Now, partition: &TopicPartition, paused: bool) {
-        self.session.pause(partition, paused);
-        self.work(core, now);
-        if paused && let Some(entry) = self.partitions.get(partition) {
-            entry.shared.moved();
-        }
-    }
-
-    pub(super) fn fetch_again(&mut self, core: &mut Core, partition: &TopicPartition) {
-        let Some(entry) = self.partitions.get(partition) else { return };
-        if let Some((fetcher, _)) = core.reader(self.reader)
-            && let (Some(id), Some(position)) = (entry.fetch, entry.shared.position())
-        {
-            fetcher.seek(id, Position::Offset(position));
-        }
-        entry.shared.moved();
-    }
-
-    pub(super) fn close(&mut self, now: Now, within: Duration, closer: Option<oneshot::Sender<CloseReport>>) {
-        self.close_by = now.instant() + within;
-        self.closers.extend(closer);
-        self.session.close(now, self.close_by);
-    }
-
-    /// Nobody reads the consumer any more.
-    pub(super) fn detach(&mut self, now: Now, client: Client, within: Duration) {
-        self.keep = Some(client);
-        self.listener = None;
-        let unheard = self.session.hearings();
-        for ticket in unheard {
-            self.heard(now, ticket);
-        }
-        self.close(now, within, None);
-    }
 }
 
 impl Limits {
-    pub(super) fn new(config: Option<&ConsumerConfig>, fetch: &felice_client_core::config::FetchConfig) -> Self {
+    pub(in crate::consumer) fn new(
+        config: Option<&ConsumerConfig>,
+        fetch: &felice_client_core::config::FetchConfig,
+    ) -> Self {
         let (api_timeout, max_poll_interval) = config
             .map_or((Duration::from_secs(60), Duration::from_secs(300)), |c| (c.api_timeout, c.max_poll_interval));
         Self {
