@@ -1,4 +1,4 @@
-//! An async client for Apache Kafka: fast, and pleasant to use. Producing, reading partitions and topics; groups and transactions are not there yet.
+//! An async client for Apache Kafka: fast, and pleasant to use. Producing, reading partitions, consumer groups, topics; transactions are not there yet.
 //!
 //! ```
 //! use felice::{Client, NewRecord, Seek};
@@ -35,6 +35,7 @@
 //! - [`Client`], [`ClientBuilder`]: connections and metadata, shared by all that is made from them
 //! - [`Producer`]: [`NewRecord`] in, [`Delivery`] or [`ProduceError`] out
 //! - [`Reader`]: partitions without a group, as a stream or batch by batch
+//! - [`Consumer`]: a member of a group: a stream of [`Message`]s, batches, a stream per partition; [`ConsumerHandle`] steers it
 //! - [`Admin`]: topics, configurations, cluster
 //! - [`Error`]: what went wrong, where, and what to do: [`Error::hint`] for a person, [`Error::disposition`] for a program
 //! - [`config`]: the table of properties; Java's and librdkafka's names are both understood
