@@ -18,6 +18,7 @@ import (
 type program struct {
 	*member.Member
 	client sarama.Client
+	admin  sarama.ClusterAdmin
 }
 
 func main() {
@@ -49,6 +50,9 @@ func main() {
 	group, err := sarama.NewConsumerGroupFromClient(p.Group, client)
 	if err != nil {
 		p.Fail("new group", err)
+	}
+	if p.admin, err = sarama.NewClusterAdminFromClient(client); err != nil {
+		p.Fail("admin", err)
 	}
 	p.Client("sarama")
 	go func() {
@@ -92,39 +96,76 @@ var commits sync.Mutex
 func (p *program) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	mine := map[string][]int32{claim.Topic(): {claim.Partition()}}
 	p.Owned("assigned", mine)
-	for message := range claim.Messages() {
-		first, values := message.Offset, []string(nil)
-		next := first
-	batch:
-		for {
-			if message.Offset != next {
-				p.Records(claim.Topic(), claim.Partition(), first, values)
-				first, next, values = message.Offset, message.Offset, nil
-			}
-			values, next = append(values, string(message.Key)+":"+string(message.Value)), next+1
-			session.MarkMessage(message, "")
-			if len(values) == 100 {
+	// The next offset to read, and up to where the coordinator has it.
+	next, committed := int64(-1), int64(-1)
+	again := time.NewTicker(500 * time.Millisecond)
+	defer again.Stop()
+	for open := true; open; {
+		select {
+		case message, ok := <-claim.Messages():
+			if open = ok; !ok {
 				break
 			}
-			select {
-			case another, ok := <-claim.Messages():
-				if !ok {
-					break batch
-				}
-				message = another
-			default:
-				break batch
+			next = p.take(session, claim, message)
+			p.Process()
+			committed = p.commit(session, claim, committed)
+		case <-again.C:
+			// What could not be committed before.
+			if committed < next {
+				committed = p.commit(session, claim, committed)
 			}
 		}
-		p.Records(claim.Topic(), claim.Partition(), first, values)
-		p.Process()
-		commits.Lock()
-		session.Commit()
-		commits.Unlock()
-		p.Committed(map[string]int64{member.Name(claim.Topic(), claim.Partition()): next})
+	}
+	if committed < next {
+		p.commit(session, claim, committed)
 	}
 	p.Owned("revoked", mine)
 	return nil
+}
+
+// take tells of a message and of those that wait behind it, and marks them.
+func (p *program) take(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, message *sarama.ConsumerMessage) int64 {
+	first, next, values := message.Offset, message.Offset, []string(nil)
+	for taken := 0; ; {
+		if message.Offset != next {
+			p.Records(claim.Topic(), claim.Partition(), first, values)
+			first, next, values = message.Offset, message.Offset, nil
+		}
+		values, next = append(values, string(message.Key)+":"+string(message.Value)), next+1
+		session.MarkMessage(message, "")
+		if taken++; taken == 100 {
+			break
+		}
+		var more bool
+		select {
+		case message, more = <-claim.Messages():
+		default:
+		}
+		if !more {
+			break
+		}
+	}
+	p.Records(claim.Topic(), claim.Partition(), first, values)
+	return next
+}
+
+// commit commits all marks. It does not tell whether that succeeded, so the coordinator is asked.
+func (p *program) commit(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim, before int64) int64 {
+	commits.Lock()
+	defer commits.Unlock()
+	session.Commit()
+	topic, partition := claim.Topic(), claim.Partition()
+	fetched, err := p.admin.ListConsumerGroupOffsets(p.Group, map[string][]int32{topic: {partition}})
+	if err != nil {
+		log.Print(err)
+		return before
+	}
+	block := fetched.GetBlock(topic, partition)
+	if block == nil || block.Err != sarama.ErrNoError || block.Offset <= before {
+		return before
+	}
+	p.Committed(map[string]int64{member.Name(topic, partition): block.Offset})
+	return block.Offset
 }
 
 func (p *program) offsets() {
@@ -144,11 +185,7 @@ func (p *program) offsets() {
 			end[member.Name(topic, partition)] = offset
 		}
 	}
-	admin, err := sarama.NewClusterAdminFromClient(p.client)
-	if err != nil {
-		p.Fail("admin", err)
-	}
-	fetched, err := admin.ListConsumerGroupOffsets(p.Group, topics)
+	fetched, err := p.admin.ListConsumerGroupOffsets(p.Group, topics)
 	if err != nil {
 		p.Fail("fetch offsets", err)
 	}
