@@ -147,6 +147,8 @@ pub enum GroupEvent {
         partition: i32,
         /// The next offset to read.
         offset: i64,
+        /// It is of an older generation than some member has joined since: it must not be taken.
+        stale: bool,
     },
     /// The commits that the broker's files have, the last of each partition.
     Found {
@@ -172,7 +174,9 @@ impl fmt::Display for GroupEvent {
                 write!(f, "assigned     g{group} generation {generation} {member} {partitions:?}")
             }
             Self::Committed { group, partition, offset } => write!(f, "committed    g{group} {partition}@{offset}"),
-            Self::Late { group, partition, offset } => write!(f, "late         g{group} {partition}@{offset}"),
+            Self::Late { group, partition, offset, stale } => {
+                write!(f, "late         g{group} {partition}@{offset}{}", if *stale { " stale" } else { "" })
+            }
             Self::Found { offsets } => write!(f, "found        {offsets:?}"),
         }
     }

@@ -17,9 +17,9 @@ use crate::network::Link;
 /// A request that is not answered yet.
 #[derive(Debug)]
 enum Asked {
-    Commit { version: i16, group: usize, offsets: BTreeMap<i32, i64> },
+    Commit { version: i16, group: usize, generation: i32, offsets: BTreeMap<i32, i64> },
     Sync { version: i16, group: usize, generation: i32, member: String },
-    Join { version: i16 },
+    Join { version: i16, group: usize },
     Heartbeat { version: i16 },
     ConsumerHeartbeat { version: i16 },
 }
@@ -39,10 +39,17 @@ pub struct GroupTap {
     /// The topics' names.
     pub topics: BTreeMap<Uuid, ByteStr>,
     asked: BTreeMap<(Link, i32), (Instant, Asked)>,
+    /// The newest generation of each group that a member has heard of.
+    generations: BTreeMap<usize, i32>,
 }
 
 fn answer<R: Request>(version: i16, frame: Bytes) -> Option<R::Response> {
     messages::decode_response::<R>(version, frame).ok().map(|(_, response)| response)
+}
+
+fn join(d: &mut Decoder, version: i16) -> Option<Asked> {
+    let request = JoinGroupRequest::decode(d, version).ok()?;
+    Some(Asked::Join { version, group: group_number(&request.group_id)? })
 }
 
 fn sync(d: &mut Decoder, version: i16) -> Option<Asked> {
@@ -61,19 +68,21 @@ impl GroupTap {
         let asked = match messages::ApiKey(header.request_api_key) {
             OffsetCommitRequest::API_KEY => self.commit(&mut d, version),
             SyncGroupRequest::API_KEY => sync(&mut d, version),
-            JoinGroupRequest::API_KEY => Some(Asked::Join { version }),
+            JoinGroupRequest::API_KEY => join(&mut d, version),
             HeartbeatRequest::API_KEY => Some(Asked::Heartbeat { version }),
             ConsumerGroupHeartbeatRequest::API_KEY => Some(Asked::ConsumerHeartbeat { version }),
             _ => None,
         };
         let mut events = Vec::new();
-        if let Some(Asked::Commit { group, offsets, .. }) = &asked
+        if let Some(Asked::Commit { group, generation, offsets, .. }) = &asked
             && late
         {
+            let stale = self.generations.get(group).is_some_and(|newest| newest > generation);
             let late = |(partition, offset): (&i32, &i64)| GroupEvent::Late {
                 group: *group,
                 partition: *partition,
                 offset: *offset,
+                stale,
             };
             events.extend(offsets.iter().map(late));
         }
@@ -92,7 +101,7 @@ impl GroupTap {
                 Some((self.partition(&topic.name, &topic.topic_id, p.partition_index)?, p.committed_offset))
             }));
         }
-        Some(Asked::Commit { version, group, offsets })
+        Some(Asked::Commit { version, group, generation: request.generation_id_or_member_epoch, offsets })
     }
 
     /// The broker answers.
@@ -104,9 +113,9 @@ impl GroupTap {
         self.answered(now, since, asked, frame.clone()).unwrap_or_default()
     }
 
-    fn answered(&self, now: Instant, since: Instant, asked: Asked, frame: Bytes) -> Option<Heard> {
+    fn answered(&mut self, now: Instant, since: Instant, asked: Asked, frame: Bytes) -> Option<Heard> {
         Some(match asked {
-            Asked::Commit { version, group, offsets } => {
+            Asked::Commit { version, group, offsets, .. } => {
                 let response = answer::<OffsetCommitRequest>(version, frame)?;
                 let mut events = Vec::new();
                 for topic in response.topics {
@@ -129,9 +138,12 @@ impl GroupTap {
                 let events = vec![GroupEvent::Assigned { group, generation, member, partitions }];
                 Heard { events, member_since: Some(since) }
             }
-            Asked::Join { version } => {
+            Asked::Join { version, group } => {
+                let response = answer::<JoinGroupRequest>(version, frame)?;
+                response.error_code.ok().ok()?;
+                let newest = self.generations.entry(group).or_default();
+                *newest = response.generation_id.max(*newest);
                 // its session counts from the answer on
-                answer::<JoinGroupRequest>(version, frame)?.error_code.ok().ok()?;
                 Heard { events: Vec::new(), member_since: Some(now) }
             }
             Asked::Heartbeat { version } => {

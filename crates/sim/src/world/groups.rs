@@ -215,7 +215,11 @@ impl World {
     pub(super) fn tap_request(&mut self, link: Link, frame: &bytes::Bytes) {
         if self.plan.groups.is_some() {
             let late = !self.network.is_open(link, Side::Client);
-            for event in self.groups.tap.handle_request(self.clock.instant(), link, frame, late) {
+            for mut event in self.groups.tap.handle_request(self.clock.instant(), link, frame, late) {
+                // where members have an epoch each, an older one says nothing
+                if let GroupEvent::Late { group, stale, .. } = &mut event {
+                    *stale &= !self.has_consumer_members(*group);
+                }
                 self.tell(&Event::Group(event));
             }
         }
@@ -289,15 +293,19 @@ impl World {
 
     fn excuse(&mut self, owner: Owner, partition: i32) -> Option<Excuse> {
         let client = self.groups.members.get(owner.member)?.client?;
-        // the coordinator's clock runs since it asked: where answers get lost, the member may hear of it with no time left
-        let patience =
-            if self.plan.faults.is_empty() { self.plan.groups.as_ref()?.max_poll / 2 } else { Duration::ZERO };
+        // The coordinator's clock runs since it asked: where answers get lost, the member may hear of it with no time left.
+        let max_poll = self.plan.groups.as_ref()?.max_poll;
+        let patience = if self.plan.faults.is_empty() { max_poll / 2 } else { Duration::ZERO };
         let now = self.clock.instant();
         let app = self.clients[client].member_app()?;
         if app.was_told_lost(partition) {
             return Some(Excuse::Told);
         }
-        if app.asked_to_revoke(partition).is_some_and(|since| now.since(since) >= patience) {
+        let asked = |since: Instant, patience| now.since(since) >= patience;
+        if app.asked_to_revoke(|asked| asked == partition).is_some_and(|since| asked(since, patience))
+            // who gives one back too late loses all
+            || app.asked_to_revoke(|_| true).is_some_and(|since| asked(since, max_poll / 2))
+        {
             return Some(Excuse::Slow);
         }
         self.silence(owner)

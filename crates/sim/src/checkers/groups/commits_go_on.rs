@@ -35,7 +35,8 @@ impl CommitsGoOn {
                     return Err(format!("g{group} committed {partition}@{offset} after {before}"));
                 }
             }
-            GroupEvent::Late { group, partition, offset } => {
+            GroupEvent::Late { stale: true, .. } => {}
+            GroupEvent::Late { group, partition, offset, stale: false } => {
                 if let Some(committed) = self.committed.get_mut(&(*group, *partition)) {
                     *committed = (*committed).min(*offset);
                 }
@@ -79,6 +80,10 @@ mod tests {
         group(GroupEvent::Found { offsets: offset.map(|offset| ((0, 0), offset)).into_iter().collect() })
     }
 
+    fn late(stale: bool) -> Event {
+        group(GroupEvent::Late { group: 0, partition: 0, offset: 3, stale })
+    }
+
     fn after_five() -> CommitsGoOn {
         let mut checker = CommitsGoOn::default();
         for offset in 0..6 {
@@ -104,9 +109,16 @@ mod tests {
     #[test]
     fn a_request_that_was_given_up_may_come_late() {
         let mut checker = after_five();
-        Checker::observe(&mut checker, &group(GroupEvent::Late { group: 0, partition: 0, offset: 3 })).unwrap();
+        Checker::observe(&mut checker, &late(false)).unwrap();
         Checker::observe(&mut checker, &found(Some(3))).unwrap();
         Checker::observe(&mut checker, &committed(0, 4)).unwrap();
+    }
+
+    #[test]
+    fn one_of_an_older_generation_must_not_be_taken() {
+        let mut checker = after_five();
+        Checker::observe(&mut checker, &late(true)).unwrap();
+        Checker::observe(&mut checker, &found(Some(3))).unwrap_err();
     }
 
     #[test]

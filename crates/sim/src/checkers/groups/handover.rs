@@ -55,7 +55,8 @@ impl Handover {
             GroupEvent::Committed { group, partition, offset } => {
                 self.committed.insert((*group, *partition), *offset);
             }
-            GroupEvent::Late { group, partition, offset } => {
+            GroupEvent::Late { stale: true, .. } => {}
+            GroupEvent::Late { group, partition, offset, stale: false } => {
                 if let Some(committed) = self.committed.get_mut(&(*group, *partition)) {
                     *committed = (*committed).min(*offset);
                 }

@@ -201,15 +201,17 @@ impl MemberApp {
         })
     }
 
-    /// Since when it has been asked for this partition without an answer.
-    pub(crate) fn asked_to_revoke(&self, partition: i32) -> Option<Instant> {
+    /// Since when it has been asked for partitions of which `which` holds, without an answer.
+    pub(crate) fn asked_to_revoke(&self, which: impl Fn(i32) -> bool) -> Option<Instant> {
         let worked_on = match &self.proposal {
-            Some(Proposal::Revoke { numbers, since, .. }) if numbers.contains(&partition) => Some(*since),
+            Some(Proposal::Revoke { numbers, since, .. }) if numbers.iter().any(|number| which(*number)) => {
+                Some(*since)
+            }
             Some(_) | None => None,
         };
         let queued = self.inbox.iter().find_map(|input| match input {
             Input::Group(Told::Revoke { partitions, deadline, .. })
-                if partitions.iter().any(|asked| number(asked) == partition) =>
+                if partitions.iter().any(|asked| which(number(asked))) =>
             {
                 Some(Instant(deadline.0.saturating_sub(u64::try_from(self.rebalance_time.as_nanos()).unwrap_or(0))))
             }
@@ -262,6 +264,17 @@ impl MemberApp {
     // ----- What it is told.
 
     pub(crate) fn told(&mut self, now: Now, event: Told, effects: &mut Vec<Effect>) {
+        let owner = self.owner;
+        let proposal = match &event {
+            Told::Assign { partitions, .. } => Some(("assign", partitions)),
+            Told::Revoke { partitions, .. } => Some(("revoke", partitions)),
+            Told::Lost { partitions, .. } => Some(("lost", partitions)),
+            _ => None,
+        };
+        effects.extend(proposal.map(|(what, partitions)| {
+            let partitions: Vec<i32> = partitions.iter().map(number).collect();
+            Effect::Tell(Event::Note(format!("{owner} is told: {what} {partitions:?}")))
+        }));
         self.inbox.push_back(Input::Group(event));
         self.wake(now, effects);
     }
