@@ -280,3 +280,52 @@ async fn the_first_record_comes_soon_after_joining() {
     println!("from build to the first record: {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
+
+/// Gives everything to the member of the last id.
+struct WinnerTakesAll;
+
+impl felice::assignor::PartitionAssignor for WinnerTakesAll {
+    fn name(&self) -> &str {
+        "winner-takes-all"
+    }
+
+    fn assign(&self, group: &felice::assignor::GroupSubscription<'_>) -> felice::assignor::Assignments {
+        let mut assignments = felice::assignor::Assignments::new();
+        let winner = group.members.iter().map(|member| &member.member_id).max();
+        for member in group.members {
+            let mut assignment = felice::assignor::Assignment::default();
+            if winner == Some(&member.member_id) {
+                let topics = &member.topics;
+                assignment.partitions =
+                    topics.iter().flat_map(|t| (0..3).map(move |p| TopicPartition::new(t.clone(), p))).collect();
+            }
+            assignments.insert(member.member_id.clone(), assignment);
+        }
+        assignments
+    }
+}
+
+#[tokio::test]
+async fn an_assignor_of_one_s_own_divides_the_partitions() {
+    let world = World::with(3).await;
+    world.fill(3, 2).await;
+    let member = || world.member().set("heartbeat.interval.ms", "100").custom_assignor(Arc::new(WinnerTakesAll));
+    let (mut first, mut second) = (member().build().await.unwrap(), member().build().await.unwrap());
+    let (one, two) = (first.handle(), second.handle());
+    let settled = until(async || {
+        let mut counts = [one.assignment().len(), two.assignment().len()];
+        counts.sort_unstable();
+        let joined = [&one, &two].iter().all(|handle| !handle.group_metadata().member_id.is_empty());
+        counts == [0, 3] && joined
+    });
+    let reading = async {
+        while let Some(message) = second.try_next().await.unwrap() {
+            message.done()
+        }
+    };
+    tokio::select! {
+        () = while_reading(&mut first, settled) => {}
+        () = reading => panic!("a stream has ended"),
+    }
+    assert_eq!(one.rebalance_protocol(), Some("EAGER"));
+}

@@ -26,6 +26,7 @@ use self::proposals::Proposal;
 use self::watch::Watch;
 use super::event::ConsumerEvent;
 use super::fetcher::{Position, PositionCause, Standing};
+use super::group::ProposalId;
 use super::offsets::CommitSource;
 use super::{OffsetAndMetadata, TopicPartition};
 use crate::config::OffsetReset;
@@ -34,9 +35,6 @@ use crate::error::{Error, ErrorKind};
 /// What to do, by the session's own count; answered by the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
-
-/// Whom an accepted proposal goes back to: the member's id, as a number.
-pub type ProposalNumber = u64;
 
 /// What a listener hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +115,7 @@ pub enum Step {
         result: Result<(), Error>,
     },
     /// Tell the member that its proposal has been carried out.
-    Accept(ProposalNumber),
+    Accept(ProposalId),
     /// Leave the group; answer by [`Session::handle_left`].
     Leave,
     /// All is closed.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use felice_protocol::time::{Instant, Now};
 
-use super::{CloseReport, Closing, Hearing, Held, Ledger, Lookup, ProposalNumber, Session, State, Step, Ticket, Watch};
+use super::{CloseReport, Closing, Hearing, Held, Ledger, Lookup, Session, State, Step, Ticket, Watch};
 use crate::consumer::TopicPartition;
 use crate::consumer::event::ConsumerEvent;
 use crate::consumer::fetcher::Position;
+use crate::consumer::group::ProposalId;
 use crate::consumer::offsets::CommitSource;
 use crate::error::Error;
 
@@ -16,7 +17,7 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct Proposal {
     /// Whose it is; `None` where the application wanted it.
-    number: Option<ProposalNumber>,
+    number: Option<ProposalId>,
     /// What the listener answers with.
     ticket: Ticket,
     partitions: Vec<TopicPartition>,
@@ -65,13 +66,7 @@ fn soft(now: Now, deadline: Instant) -> Instant {
 
 impl Session {
     /// The group gives partitions. What is held already stays as it is.
-    pub fn handle_assign(
-        &mut self,
-        now: Now,
-        number: ProposalNumber,
-        partitions: Vec<TopicPartition>,
-        deadline: Instant,
-    ) {
+    pub fn handle_assign(&mut self, now: Now, number: ProposalId, partitions: Vec<TopicPartition>, deadline: Instant) {
         if self.closing.is_some() {
             self.steps.push_back(Step::Accept(number));
             return;
@@ -164,13 +159,7 @@ impl Session {
     }
 
     /// The group wants partitions back by a time.
-    pub fn handle_revoke(
-        &mut self,
-        now: Now,
-        number: ProposalNumber,
-        partitions: Vec<TopicPartition>,
-        deadline: Instant,
-    ) {
+    pub fn handle_revoke(&mut self, now: Now, number: ProposalId, partitions: Vec<TopicPartition>, deadline: Instant) {
         self.revoke(now, Some(number), partitions, deadline, true);
     }
 
@@ -182,7 +171,7 @@ impl Session {
     fn revoke(
         &mut self,
         now: Now,
-        number: Option<ProposalNumber>,
+        number: Option<ProposalId>,
         partitions: Vec<TopicPartition>,
         deadline: Instant,
         heard_by_listener: bool,
@@ -217,7 +206,7 @@ impl Session {
     }
 
     /// The group has taken partitions: they are somebody else's.
-    pub fn handle_lost(&mut self, now: Now, number: ProposalNumber, partitions: Vec<TopicPartition>, error: Error) {
+    pub fn handle_lost(&mut self, now: Now, number: ProposalId, partitions: Vec<TopicPartition>, error: Error) {
         let partitions: BTreeSet<TopicPartition> =
             partitions.into_iter().filter(|p| self.partitions.contains_key(p)).collect();
         for proposal in &mut self.proposals {

@@ -84,7 +84,7 @@ fn words(steps: &[Step]) -> Vec<String> {
                 format!("commit {}", offsets.join(" "))
             }
             Step::Committed { result, .. } => format!("committed {}", result.is_ok()),
-            Step::Accept(number) => format!("accept {number}"),
+            Step::Accept(ProposalId(number)) => format!("accept {number}"),
             Step::Leave => "leave".to_owned(),
             Step::Closed(report) => format!("closed {}", report.is_clean()),
             Step::Tell(event) => format!("tell {}", format!("{event:?}").split([' ', '(']).next().unwrap_or_default()),
@@ -108,7 +108,7 @@ fn commit_ticket(steps: &[Step]) -> Ticket {
 
 /// Holds partition 0, read from offset 7.
 fn reading(session: &mut Session, book: &Book) {
-    session.handle_assign(at(0), 1, vec![tp(0)], at(60_000).instant());
+    session.handle_assign(at(0), ProposalId(1), vec![tp(0)], at(60_000).instant());
     let asked = steps(session);
     let found = Ok(vec![(tp(0), Ok(Some(OffsetAndMetadata::new(7))))]);
     session.handle_committed_offsets(at(1), find_ticket(&asked), found);
@@ -120,7 +120,7 @@ fn reading(session: &mut Session, book: &Book) {
 #[test]
 fn nothing_is_fetched_before_the_listener_has_come_back_and_its_seek_goes_before_the_committed_offset() {
     let (mut s, book) = (session(Some(CommitSource::Done), OffsetReset::Earliest), Book::default());
-    s.handle_assign(at(0), 1, vec![tp(0), tp(1), tp(2)], at(60_000).instant());
+    s.handle_assign(at(0), ProposalId(1), vec![tp(0), tp(1), tp(2)], at(60_000).instant());
     let asked = steps(&mut s);
     assert_eq!(words(&asked), ["hold t[0]", "hold t[1]", "hold t[2]", "hear Assigned", "find 3"]);
     let found = Ok(vec![(tp(0), Ok(Some(OffsetAndMetadata::new(7)))), (tp(1), Ok(None)), (tp(2), Ok(None))]);
@@ -143,7 +143,7 @@ fn nothing_is_fetched_before_the_listener_has_come_back_and_its_seek_goes_before
 #[test]
 fn without_a_committed_offset_and_a_choice_it_is_an_error_that_a_seek_heals() {
     let (mut s, book) = (session(Some(CommitSource::Done), OffsetReset::Fail), Book::default());
-    s.handle_assign(at(0), 1, vec![tp(0)], at(60_000).instant());
+    s.handle_assign(at(0), ProposalId(1), vec![tp(0)], at(60_000).instant());
     let asked = steps(&mut s);
     s.handle_heard(at(1), hear_ticket(&asked), &book);
     steps(&mut s);
@@ -157,7 +157,7 @@ fn without_a_committed_offset_and_a_choice_it_is_an_error_that_a_seek_heals() {
 #[test]
 fn committed_offsets_that_cannot_be_had_are_asked_for_again() {
     let (mut s, book) = (session(Some(CommitSource::Done), OffsetReset::Earliest), Book::default());
-    s.handle_assign(at(0), 1, vec![tp(0)], at(60_000).instant());
+    s.handle_assign(at(0), ProposalId(1), vec![tp(0)], at(60_000).instant());
     let asked = steps(&mut s);
     s.handle_heard(at(1), hear_ticket(&asked), &book);
     s.handle_committed_offsets(at(1), find_ticket(&asked), Err(Error::new(ErrorKind::Timeout, "late")));
@@ -176,7 +176,7 @@ fn a_revocation_waits_for_what_was_handed_out_then_commits_then_accepts() {
     reading(&mut s, &book);
     let busy = Progress { position: Some(10), outstanding: Some(8), held: true, ..Progress::default() };
     book.set(&tp(0), Some(8), busy);
-    s.handle_revoke(at(100), 2, vec![tp(0)], at(60_100).instant());
+    s.handle_revoke(at(100), ProposalId(2), vec![tp(0)], at(60_100).instant());
     let told = steps(&mut s);
     assert_eq!(words(&told), ["end t[0]", "hear Revoking"]);
     assert!(!s.is_held(&tp(0)));
@@ -198,7 +198,7 @@ fn a_revocation_never_outlives_its_deadline() {
     reading(&mut s, &book);
     let busy = Progress { position: Some(10), outstanding: Some(8), held: true, ..Progress::default() };
     book.set(&tp(0), Some(8), busy);
-    s.handle_revoke(at(100), 2, vec![tp(0)], at(10_100).instant());
+    s.handle_revoke(at(100), ProposalId(2), vec![tp(0)], at(10_100).instant());
     steps(&mut s);
     let mut seen = Vec::new();
     let mut now = at(100);
@@ -221,9 +221,9 @@ fn lost_partitions_are_dropped_at_once_and_nothing_is_committed() {
     let (mut s, book) = (session(Some(CommitSource::Done), OffsetReset::Earliest), Book::default());
     reading(&mut s, &book);
     book.set(&tp(0), Some(9), Progress { held: true, ..Progress::default() });
-    s.handle_revoke(at(100), 2, vec![tp(0)], at(60_100).instant());
+    s.handle_revoke(at(100), ProposalId(2), vec![tp(0)], at(60_100).instant());
     steps(&mut s);
-    s.handle_lost(at(200), 3, vec![tp(0)], Error::new(ErrorKind::Timeout, "the rebalance time is over"));
+    s.handle_lost(at(200), ProposalId(3), vec![tp(0)], Error::new(ErrorKind::Timeout, "the rebalance time is over"));
     let told = steps(&mut s);
     assert_eq!(words(&told), ["drop t[0]", "hear Lost", "tell Lost"]);
     s.handle_heard(at(201), hear_ticket(&told), &book);
@@ -285,7 +285,7 @@ fn a_close_commits_leaves_and_says_what_it_left_undone() {
     s.handle_timeout(at(102), &book);
     assert_eq!(words(&steps(&mut s)), ["drop t[0]", "tell Revoked", "leave"]);
     // The member proposes what is gone already.
-    s.handle_revoke(at(103), 5, vec![tp(0)], at(9_000).instant());
+    s.handle_revoke(at(103), ProposalId(5), vec![tp(0)], at(9_000).instant());
     assert_eq!(words(&steps(&mut s)), ["accept 5"]);
     s.handle_left(Ok(()));
     assert_eq!(words(&steps(&mut s)), ["closed true"]);

@@ -87,12 +87,12 @@ impl ConsumerDriver {
     pub(crate) fn handle_group(&mut self, core: &mut Core, now: Now, event: GroupEvent) {
         match event {
             GroupEvent::Assign { id, partitions, deadline, .. } => {
-                self.session.handle_assign(now, id.0, partitions, deadline);
+                self.session.handle_assign(now, id, partitions, deadline);
             }
             GroupEvent::Revoke { id, partitions, deadline, .. } => {
-                self.session.handle_revoke(now, id.0, partitions, deadline);
+                self.session.handle_revoke(now, id, partitions, deadline);
             }
-            GroupEvent::Lost { id, partitions, error } => self.session.handle_lost(now, id.0, partitions, error),
+            GroupEvent::Lost { id, partitions, error } => self.session.handle_lost(now, id, partitions, error),
             GroupEvent::Committed { request, result } => {
                 if let Some(Asked::Session(ticket)) = self.requests.remove(&request) {
                     self.session.handle_committed(ticket, result, &view(&self.partitions));

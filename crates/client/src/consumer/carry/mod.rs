@@ -16,7 +16,7 @@ use felice_client_core::config::ConsumerConfig;
 use felice_client_core::consumer::budget::Budget;
 use felice_client_core::consumer::event::ConsumerEvent;
 use felice_client_core::consumer::fetcher::{FetchId, Position, Standing};
-use felice_client_core::consumer::group::{MemberKey, ProposalId, RequestId};
+use felice_client_core::consumer::group::{MemberKey, RequestId};
 use felice_client_core::consumer::offsets::CommitSource;
 use felice_client_core::consumer::session::{CloseReport, Ledger, Progress, Session, Step, Ticket};
 use felice_client_core::consumer::{OffsetAndMetadata, TopicPartition};
@@ -259,9 +259,9 @@ impl ConsumerDriver {
                     let _ = asked.send(result);
                 }
             }
-            Step::Accept(number) => {
+            Step::Accept(proposal) => {
                 if let Some(member) = self.member.and_then(|key| core.member(key)) {
-                    member.accept(now, ProposalId(number));
+                    member.accept(now, proposal);
                 }
             }
             Step::Leave => {
