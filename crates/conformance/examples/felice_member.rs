@@ -126,7 +126,11 @@ impl Processed {
         if offsets.is_empty() {
             return;
         }
-        match handle.commit().await {
+        let Ok(result) = tokio::time::timeout(Duration::from_secs(30), handle.commit()).await else {
+            emit("failed", json!({ "error": format!("the commit of {offsets:?} was not answered within 30 s") }));
+            std::process::exit(1);
+        };
+        match result {
             Ok(()) => {
                 self.lock().retain(|partition, offset| offsets.get(partition) != Some(offset));
                 let offsets: BTreeMap<_, _> = offsets.iter().map(|(p, offset)| (name(p), *offset)).collect();

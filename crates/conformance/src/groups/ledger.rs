@@ -1,6 +1,7 @@
 //! The judge of a group: what was written, what its members told, and whether the two agree.
 //!
-//! - A partition has one owner at a time.
+//! - A partition has one owner at a time; but one that is told too late that it was thought dead may have it a little longer, and commits
+//!   nothing in that time.
 //! - A new owner begins exactly at the committed offset. Only where the last owner was killed, or was thought dead, may it begin between
 //!   the last commit that was heard of and the last record that was told.
 //! - An owner reads on without a gap, and reads what was written.
@@ -149,13 +150,14 @@ impl Ledger {
     /// The first rule that was broken, with the member and the place.
     pub fn judge(mut self) -> anyhow::Result<Account> {
         let mut audit = Audit { written: std::mem::take(&mut self.written), ..Audit::default() };
+        audit.doomed = self.doomed();
         let mut steps: Vec<_> = self.told.iter().map(|(member, told)| (told.at, *member, Some(&told.event))).collect();
         steps.extend(self.killed.iter().map(|(member, at)| (*at, *member, None)));
         // Stable: what one member told within a microsecond stays in its order.
         steps.sort_by_key(|(at, ..)| *at);
         for (at, member, event) in steps {
             let result = match event {
-                Some(event) => audit.heard(member, event),
+                Some(event) => audit.heard(at, member, event),
                 None => {
                     audit.died(member);
                     Ok(())
@@ -168,12 +170,39 @@ impl Ledger {
         audit.close()
     }
 
-    /// What all members told shortly before and after, records shortened.
+    /// Which assignments end with a loss: the member, the partition, and when it was assigned.
+    fn doomed(&self) -> BTreeSet<(usize, String, i64)> {
+        let (mut since, mut doomed) = (BTreeMap::new(), BTreeSet::new());
+        for (member, told) in &self.told {
+            match &told.event {
+                Event::Assigned(partitions) => since.extend(partitions.iter().map(|p| ((*member, p.clone()), told.at))),
+                Event::Lost(partitions) => {
+                    for partition in partitions {
+                        if let Some(at) = since.remove(&(*member, partition.clone())) {
+                            doomed.insert((*member, partition.clone(), at));
+                        }
+                    }
+                }
+                Event::Revoked(partitions) => partitions.iter().for_each(|p| {
+                    since.remove(&(*member, p.clone()));
+                }),
+                _ => {}
+            }
+        }
+        doomed
+    }
+
+    /// The last that was told.
+    pub fn last_told(&self) -> String {
+        self.around(i64::MAX / 2)
+    }
+
+    /// What all members told before a time and shortly after it, records shortened.
     fn around(&self, at: i64) -> String {
-        let mut near: Vec<_> = self.told.iter().filter(|(_, told)| (told.at - at).abs() < 3_000_000).collect();
-        near.sort_by_key(|(_, told)| told.at);
-        let before = near.iter().take_while(|(_, told)| told.at <= at).count();
-        let lines = near.iter().skip(before.saturating_sub(40)).take(50).map(|(member, told)| match &told.event {
+        let mut all: Vec<_> = self.told.iter().collect();
+        all.sort_by_key(|(_, told)| told.at);
+        let before = all.iter().take_while(|(_, told)| told.at <= at).count();
+        let lines = all.iter().skip(before.saturating_sub(40)).take(50).map(|(member, told)| match &told.event {
             Event::Records { partition, offset, values } => {
                 format!("{} {member}: {} records of {partition} from {offset}", told.at, values.len())
             }
@@ -187,6 +216,10 @@ impl Ledger {
 #[derive(Debug, Default)]
 struct Partition {
     owner: Option<usize>,
+    /// Whether the owner will be told that it lost it, and may be told late.
+    doomed: bool,
+    /// Who was told late, and has not heard yet.
+    late: BTreeSet<usize>,
     /// Whether the last owner went without having been able to commit.
     torn: bool,
     /// The owner's next offset; `None` until its first record.
@@ -200,13 +233,14 @@ struct Partition {
 struct Audit {
     written: BTreeMap<String, Vec<String>>,
     partitions: BTreeMap<String, Partition>,
+    doomed: BTreeSet<(usize, String, i64)>,
     account: Account,
 }
 
 impl Audit {
-    fn heard(&mut self, member: usize, event: &Event) -> anyhow::Result<()> {
+    fn heard(&mut self, at: i64, member: usize, event: &Event) -> anyhow::Result<()> {
         match event {
-            Event::Assigned(partitions) => partitions.iter().try_for_each(|p| self.assigned(member, p)),
+            Event::Assigned(partitions) => partitions.iter().try_for_each(|p| self.assigned(at, member, p)),
             Event::Revoked(partitions) => {
                 self.account.revocations += partitions.len();
                 partitions.iter().try_for_each(|p| self.released(member, p, false))
@@ -225,13 +259,17 @@ impl Audit {
         }
     }
 
-    fn assigned(&mut self, member: usize, name: &str) -> anyhow::Result<()> {
+    fn assigned(&mut self, at: i64, member: usize, name: &str) -> anyhow::Result<()> {
         ensure!(self.written.contains_key(name), "{name} is assigned and not of the topic");
         let partition = self.partitions.entry(name.to_owned()).or_default();
         if let Some(owner) = partition.owner {
-            bail!("{name} is assigned to it while member {owner} has it");
+            ensure!(partition.doomed, "{name} is assigned to it while member {owner} has it");
+            partition.torn = true;
+            partition.late.insert(owner);
         }
         partition.owner = Some(member);
+        partition.doomed = self.doomed.contains(&(member, name.to_owned(), at));
+        partition.late.remove(&member);
         partition.position = None;
         self.account.assignments += 1;
         Ok(())
@@ -239,8 +277,7 @@ impl Audit {
 
     fn released(&mut self, member: usize, name: &str, lost: bool) -> anyhow::Result<()> {
         let partition = self.partitions.entry(name.to_owned()).or_default();
-        if lost && partition.owner != Some(member) {
-            // The one that was thought dead hears of it after the new owner.
+        if lost && partition.late.remove(&member) {
             return Ok(());
         }
         ensure!(partition.owner == Some(member), "it gives {name} back, which is {:?}'s", partition.owner);
@@ -258,6 +295,9 @@ impl Audit {
 
     fn records(&mut self, member: usize, name: &str, offset: i64, values: &[String]) -> anyhow::Result<()> {
         let partition = self.partitions.entry(name.to_owned()).or_default();
+        if partition.late.contains(&member) {
+            return Ok(());
+        }
         ensure!(partition.owner == Some(member), "it reads {name}, which is {:?}'s", partition.owner);
         let (committed, read) = (partition.committed, partition.read);
         match partition.position {

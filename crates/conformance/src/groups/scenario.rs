@@ -111,7 +111,8 @@ impl Run<'_> {
             }
             Err(Failure::Failed(error)) => {
                 let said: Vec<_> = stage.members.iter().map(|(id, m)| format!("member {id}: {}", m.stderr())).collect();
-                let what = format!("{:?}\n{}\n{}", stage.run, stage.ledger.state(), said.join("\n"));
+                let (state, last) = (stage.ledger.state(), stage.ledger.last_told());
+                let what = format!("{:?}\n{state}\n{last}\n{}", stage.run, said.join("\n"));
                 Err(error.context(what).into())
             }
             Err(skip) => Err(skip),

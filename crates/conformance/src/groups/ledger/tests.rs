@@ -101,6 +101,23 @@ fn two_owners_are_found() {
 }
 
 #[test]
+fn who_is_told_late_that_it_was_thought_dead_may_read_and_not_commit() {
+    let story = |late| {
+        verdict(vec![
+            (0, Some(assigned(&["t-0"]))),
+            (0, Some(records("t-0", 0..2))),
+            (1, Some(assigned(&["t-0"]))),
+            (0, Some(late)),
+            (0, Some(Event::Lost(partitions(&["t-0"])))),
+            (1, Some(records("t-0", 0..4))),
+            (1, Some(committed("t-0", 4))),
+        ])
+    };
+    assert_eq!(story(records("t-0", 2..3)).unwrap().again, 2);
+    assert!(story(committed("t-0", 2)).unwrap_err().contains("it commits t-0"));
+}
+
+#[test]
 fn reading_again_without_a_death_is_found() {
     refused(
         vec![
