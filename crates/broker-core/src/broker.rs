@@ -252,6 +252,7 @@ impl BrokerCore {
         let Some(image) = self.controller.topic(&id) else {
             return Ok(id);
         };
+        let partitions = 0..i32::try_from(image.partitions.len()).unwrap_or(i32::MAX);
         let opened =
             data_dir::open_topic(&self.config, &self.disk, id, image, &data_dir::Checkpoints::default(), true, now);
         match opened {
@@ -264,6 +265,7 @@ impl BrokerCore {
             Err(error) => {
                 // A topic that cannot be opened is not to stay half made.
                 let message = error.to_string();
+                data_dir::remove_new_partitions(&self.config, &*self.disk, &new.name, partitions);
                 let _ = self.controller.remove_topic(now, id);
                 Err(TopicError { code: ErrorCode::KAFKA_STORAGE_ERROR, message })
             }

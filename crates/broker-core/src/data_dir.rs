@@ -179,7 +179,12 @@ impl Home<'_> {
         let (id, name) = self.topic;
         let dir = layout::partition_dir(&self.config.data_dir, name, index);
         let key = (name.to_owned(), index);
-        let is_new = !self.disk.exists(&dir.join("partition.metadata"));
+        let claimed = layout::read_partition_metadata(&**self.disk, &dir).map_err(at("read", &dir))?;
+        if claimed.is_some_and(|claimed| claimed != id) {
+            // What a topic of this name left that was removed, or never came to be: the next start would take it for that topic's, and away.
+            self.disk.remove_dir_all(&dir).map_err(at("remove", &dir))?;
+        }
+        let is_new = claimed != Some(id);
         let hint = RecoveryHint {
             recovery_point: self.checkpoints.recovery_point.get(&key).copied().unwrap_or(0),
             log_start_offset: self.checkpoints.log_start_offset.get(&key).copied().unwrap_or(0),

@@ -179,6 +179,38 @@ fn growth_that_fails_on_the_disk_leaves_the_topic_as_it_was() {
 }
 
 #[test]
+fn a_topic_that_was_made_at_the_second_attempt_keeps_its_records() {
+    let mut failed = 0;
+    for failing in 0..40 {
+        let mut world = World::new();
+        world.disk.fail(world.disk.operations() + failing, 1);
+        let first = world.create_topic("t", 3, &[]);
+        world.disk.fail(0, 0);
+        if !first.is_ok() {
+            if !world.create_topic("t", 3, &[]).is_ok() {
+                // The log of the metadata could not be synced: nothing is made any more before the next start.
+                continue;
+            }
+            failed += 1;
+        }
+        for index in 0..3 {
+            let request = produce_request("t", index, -1, batch(&["a"]));
+            assert_eq!(partition_of(world.call(9, &request)).base_offset, 0, "{failing}");
+        }
+        let mut world = World::open(world.disk.clone(), &[]);
+        for index in 0..3 {
+            let request = produce_request("t", index, -1, batch(&["a"]));
+            assert_eq!(
+                partition_of(world.call(9, &request)).base_offset,
+                1,
+                "{failing}: partition {index} has lost a record"
+            );
+        }
+    }
+    assert!(failed > 10, "{failed} failures");
+}
+
+#[test]
 fn deleted_records_stay_deleted() {
     let mut world = World::new();
     world.create_topic("t", 1, &[]);

@@ -22,6 +22,8 @@ const EPOCH: i32 = 1;
 pub(super) struct MetadataLog {
     log: Option<Log>,
     end_offset: i64,
+    /// A change was written, but not made durable: the next start may believe it, so that nothing may be written behind it.
+    in_doubt: bool,
 }
 
 impl MetadataLog {
@@ -37,7 +39,7 @@ impl MetadataLog {
         let log = Log::open(disk, data_dir.join(DIR), config, hint, now)?;
         let records = replay(&log)?;
         let end_offset = log.log_end_offset();
-        Ok((Self { log: Some(log), end_offset }, records))
+        Ok((Self { log: Some(log), end_offset, in_doubt: false }, records))
     }
 
     pub(super) fn end_offset(&self) -> i64 {
@@ -47,11 +49,17 @@ impl MetadataLog {
     /// Appends one change as one batch, which a crash leaves whole or not at all, and makes it durable.
     pub(super) fn append(&mut self, now: Now, records: &[MetadataRecord]) -> Result<(), LogError> {
         self.append_unsynced(now, records)?;
-        self.log.as_mut().map_or(Ok(()), Log::flush)
+        let flushed = self.log.as_mut().map_or(Ok(()), Log::flush);
+        self.in_doubt |= flushed.is_err();
+        flushed
     }
 
     /// Appends what may be lost with the machine's power, because every start writes it again.
     pub(super) fn append_unsynced(&mut self, now: Now, records: &[MetadataRecord]) -> Result<(), LogError> {
+        if self.in_doubt {
+            let reason = "an earlier change could not be made durable: start the broker again".to_owned();
+            return Err(LogError::Offline { reason });
+        }
         let log = self.log.as_mut().ok_or(LogError::Bug("the metadata log is closed"))?;
         let mut builder = RecordBatchBuilder::new(BytesMut::with_capacity(1024));
         for record in records {
