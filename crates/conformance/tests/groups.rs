@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use anyhow::Context;
 use felice_broker::{Broker, BrokerBuilder};
 use felice_conformance::groups::scenario::PARTITIONS;
-use felice_conformance::groups::{BROKER_PROPERTIES, Program, files, tool};
+use felice_conformance::groups::{BROKER_PROPERTIES, Program, chain, files, tool};
 use felice_conformance::kafka::{Kafka, KafkaOptions};
 use felice_conformance::{Extent, Failure, wanted_in_full};
 
@@ -60,6 +60,27 @@ async fn our_chained_groups_are_exact_on_the_broker() {
 async fn chained_groups_are_exact_on_the_broker() {
     let test = "chained_groups_are_exact_on_the_broker";
     judged(test, move |bootstrap, extent| matrix::judge_chains(test, bootstrap, extent)).await;
+}
+
+#[tokio::test]
+async fn crowds_come_to_rest_on_the_broker() {
+    let test = "crowds_come_to_rest_on_the_broker";
+    if unless_skipped(test, wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let crowds =
+        [(1000, 1000, "consumer:uniform"), (1000, 1000, "cooperative-sticky"), (10, 10_000, "consumer:uniform")];
+    judged(test, move |bootstrap, _| {
+        for (members, partitions, balancer) in crowds {
+            let topic = format!("crowd-{members}-{partitions}-{}", balancer.replace(':', "-"));
+            let rested = unless_skipped(test, chain::crowd(bootstrap, &topic, members, partitions, balancer));
+            let Some((joined, left)) = rested else { return };
+            eprintln!(
+                "{balancer}: {members} members, {partitions} partitions: at rest after {joined:.1} s, {left:.1} s"
+            );
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
