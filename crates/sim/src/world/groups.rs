@@ -197,8 +197,11 @@ impl World {
         for job in backlog {
             self.after(Duration::ZERO, job);
         }
-        // its clock went on without it
-        self.clients[client].handle_timeout(self.clock.now());
+        // the clock went on without it; which of its threads runs first, nobody knows: the application's may commit before the client's has
+        // looked at the clock
+        if self.rng.chance(500) {
+            self.clients[client].handle_timeout(self.clock.now());
+        }
         self.settle_client(client);
     }
 
@@ -312,11 +315,22 @@ impl World {
     }
 
     /// Whether the broker may have given a member up because it heard nothing of it.
-    fn silence(&self, owner: Owner) -> Option<Excuse> {
+    fn silence(&mut self, owner: Owner) -> Option<Excuse> {
         let client = self.groups.members.get(owner.member)?.client?;
         let plan = self.plan.groups.as_ref()?;
-        let heard = self.groups.heard.get(&client)?;
-        (self.clock.instant().since(*heard) >= plan.session.min(plan.max_poll)).then_some(Excuse::Silent)
+        let (session, max_poll, heartbeat) = (plan.session, plan.max_poll, plan.heartbeat);
+        let plan_protocol = plan.members.get(owner.member)?.protocol;
+        let now = self.clock.instant();
+        let silent = now.since(*self.groups.heard.get(&client)?);
+        // The coordinator may wait for it to give something up, whose answer never left its machine.
+        let revoking = self.clients[client].member_app().and_then(|app| app.last_revoke());
+        let overdue =
+            revoking.is_some_and(|since| now.since(since) + heartbeat >= max_poll && now.since(since) < session);
+        // With KIP-848 it may also have begun to wait a heartbeat or two before the last, and the member not to have come to that yet.
+        let is_consumer = plan_protocol == "consumer";
+        let known = if is_consumer { max_poll.saturating_sub(heartbeat * 2) } else { max_poll };
+        let patience = if overdue { heartbeat * 2 } else { session.min(known) };
+        (silent >= patience).then_some(Excuse::Silent)
     }
 
     pub(super) fn after_group_event(&mut self, event: &GroupEvent) {

@@ -84,6 +84,8 @@ pub(crate) struct MemberApp {
     decompressor: Decompressor,
     stage: Stage,
     stalled_until: Option<Instant>,
+    /// When it was last asked to give something up.
+    last_revoke: Option<Instant>,
     /// Working on a record until then.
     busy_until: Instant,
     /// When the application goes on.
@@ -149,6 +151,7 @@ impl MemberApp {
             decompressor: Decompressor::default(),
             stage: Stage::Running,
             stalled_until: None,
+            last_revoke: None,
             busy_until: Instant(0),
             next_step: None,
             next_commit: None,
@@ -199,6 +202,11 @@ impl MemberApp {
             Input::Group(Told::Lost { partitions, .. }) => partitions.iter().any(|lost| number(lost) == partition),
             Input::Group(_) | Input::Fetch(_) => false,
         })
+    }
+
+    /// When it was last asked to give something up, whether the coordinator has heard of its answer or not.
+    pub(crate) fn last_revoke(&self) -> Option<Instant> {
+        self.last_revoke
     }
 
     /// Since when it has been asked for partitions of which `which` holds, without an answer.
@@ -354,6 +362,7 @@ impl MemberApp {
                 }
             }
             Told::Revoke { id, partitions, .. } => {
+                self.last_revoke = Some(now.instant());
                 self.linger(now);
                 let numbers: Vec<i32> = partitions.iter().map(number).collect();
                 let request = if self.plan.is_careful { self.commit(now, core, &numbers, true) } else { None };
