@@ -125,6 +125,31 @@ fn a_cooperative_member_keeps_what_stays_and_joins_again_after_it_let_go() {
 }
 
 #[test]
+fn a_cooperative_member_joins_again_also_where_it_let_go_too_late() {
+    let mut w = cooperative();
+    w.settle(1, "cooperative-sticky", &[tp("t", 0), tp("t", 1)]);
+    w.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    w.join(2, "cooperative-sticky");
+    w.obedient = false;
+    w.sync(&[tp("t", 1)]);
+    for _ in 0..100 {
+        if w.has.len() > 1 {
+            w.wait();
+            while let Some(i) = w.waiting.iter().position(|out| heartbeat(&out.request).is_some()) {
+                let id = w.waiting.remove(i).id;
+                w.answer(id, GroupResponse::Heartbeat(HeartbeatResponse::default()));
+            }
+        }
+    }
+    let Some(GroupEvent::Lost { id, .. }) = w.events.last().cloned() else { panic!("{:?}", w.events) };
+    w.obedient = true;
+    w.member.accept(w.now, id);
+    let request = w.join(3, "cooperative-sticky");
+    let offered = decode_subscription("m".into(), None, request.protocols[0].metadata.clone()).unwrap();
+    assert_eq!(offered.owned, [tp("t", 1)], "the others wait for t[0]");
+}
+
+#[test]
 fn a_revoke_that_nobody_answers_becomes_a_loss() {
     let mut w = eager();
     w.settle(1, "range", &[tp("t", 0)]);

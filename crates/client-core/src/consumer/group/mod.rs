@@ -346,7 +346,11 @@ impl GroupMember {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.check_lease(now);
-        self.partitions.handle_timeout(now, self.config.max_poll_interval, &mut self.events);
+        let revoked = self.partitions.handle_timeout(now, self.config.max_poll_interval, &mut self.events);
+        if revoked && self.phase == Phase::Member && self.speaks == Speaks::Classic {
+            // The others wait for what was let go, in time or not.
+            self.classic.rejoin("partitions were lost that had to be let go");
+        }
         self.check_progress(now);
         self.check_leaving(now);
         self.commits.handle_timeout(now, self.coordinator.error.as_ref(), &mut self.events);

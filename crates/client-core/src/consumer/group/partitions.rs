@@ -184,14 +184,16 @@ impl Partitions {
         true
     }
 
-    /// The proposal's time is over: what was to be given up is lost, anything else counts as done.
-    pub(super) fn handle_timeout(&mut self, now: Now, patience: Duration, events: &mut VecDeque<GroupEvent>) {
-        let Some(proposal) = self.proposal.take_if(|proposal| proposal.deadline <= now.instant()) else { return };
+    /// The proposal's time is over: what was to be given up is lost, anything else counts as done. Tells whether it was a Revoke.
+    pub(super) fn handle_timeout(&mut self, now: Now, patience: Duration, events: &mut VecDeque<GroupEvent>) -> bool {
+        let Some(proposal) = self.proposal.take_if(|proposal| proposal.deadline <= now.instant()) else { return false };
+        let revokes = proposal.kind == ProposalKind::Revoke;
         if proposal.accepted {
             self.end(&proposal);
-        } else if proposal.kind == ProposalKind::Revoke {
+        } else if revokes {
             self.lose(now, patience, &proposal.partitions, too_late(), events);
         }
+        revokes
     }
 
     /// Everything is lost, whatever was being carried out.
