@@ -95,7 +95,8 @@ impl ConsumerHandle {
     /// [`Commit::Delivered`](super::Commit::Delivered) what was handed out), and waits for the answer. Nothing to commit is no error.
     ///
     /// # Errors
-    /// The first partition's error, where the group refuses one: the others are committed.
+    /// The first partition's error, where the group refuses one: the others are committed. Also, once, where partitions were taken away with
+    /// something of them not committed and no listener has heard of it: their next owners read that again.
     ///
     /// # Cancel safety
     /// The commit happens; its answer is lost.

@@ -15,6 +15,25 @@ use crate::error::Error;
 pub(super) struct Commit {
     offsets: Vec<(TopicPartition, i64)>,
     purpose: Purpose,
+    /// What the application is to hear even where all of this is committed.
+    lost: Option<Error>,
+}
+
+/// Partitions that were taken away with something of them not committed, and of which the application has not heard yet.
+#[derive(Debug)]
+pub(super) struct Loss {
+    /// By which a listener hears.
+    pub(super) ticket: Ticket,
+    pub(super) error: Error,
+}
+
+impl Loss {
+    pub(super) fn new(ticket: Ticket, cause: Error) -> Self {
+        let message = "partitions were taken away: what was done of them and not committed is read again by others";
+        let error = Error::new(cause.kind(), message).hinting("what is still held is committed; go on");
+        let error = cause.code().map_or(error.clone(), |code| error.code_of(code));
+        Self { ticket, error: error.caused_by(cause) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +47,8 @@ enum Purpose {
 
 impl Session {
     /// Commits what the application names, or what is done (stored, handed out: by the commit mode) of everything held. Answered by
-    /// [`Step::Committed`] with `asked`.
+    /// [`Step::Committed`] with `asked`. Where partitions were taken away and the application has not heard of it, that is an error: it
+    /// might take its work for committed.
     pub fn commit(
         &mut self,
         asked: Ticket,
@@ -36,13 +56,17 @@ impl Session {
         ledger: &dyn Ledger,
     ) {
         let source = self.config.source();
+        let lost = if named.is_none() { self.loss.take().map(|loss| loss.error) } else { None };
         let offsets = named.unwrap_or_else(|| {
             self.partitions.keys().filter_map(|p| ledger.to_commit(p, source).map(|place| (p.clone(), place))).collect()
         });
         if offsets.is_empty() {
-            self.steps.push_back(Step::Committed { ticket: asked, result: Ok(()) });
+            self.steps.push_back(Step::Committed { ticket: asked, result: lost.map_or(Ok(()), Err) });
         } else {
-            self.send(offsets, Purpose::Application(asked));
+            let ticket = self.send(offsets, Purpose::Application(asked));
+            if let Some(commit) = self.commits.get_mut(&ticket) {
+                commit.lost = lost;
+            }
         }
     }
 
@@ -54,7 +78,7 @@ impl Session {
     fn send(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>, purpose: Purpose) -> Ticket {
         let ticket = self.ticket();
         let sent = offsets.iter().map(|(partition, place)| (partition.clone(), place.offset)).collect();
-        self.commits.insert(ticket, Commit { offsets: sent, purpose });
+        self.commits.insert(ticket, Commit { offsets: sent, purpose, lost: None });
         self.steps.push_back(Step::Commit { ticket, offsets });
         ticket
     }
@@ -133,7 +157,7 @@ impl Session {
             Purpose::Background => {}
             Purpose::Last => self.handle_last_commit(ticket, ledger),
             Purpose::Application(asked) => {
-                let result = first.map_or(Ok(()), Err);
+                let result = first.or(commit.lost).map_or(Ok(()), Err);
                 self.steps.push_back(Step::Committed { ticket: asked, result });
             }
         }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use felice_protocol::time::{Instant, Now};
 
-use self::commits::Commit;
+use self::commits::{Commit, Loss};
 use self::proposals::Proposal;
 use self::watch::Watch;
 use super::event::ConsumerEvent;
@@ -91,7 +91,7 @@ pub enum Step {
     End(TopicPartition),
     /// A partition is gone: stop fetching, and nothing counts any more.
     Drop(TopicPartition),
-    /// Let the listener hear, and answer by [`Session::handle_heard`]; at once where there is none.
+    /// Let the listener hear, and answer by [`Session::handle_heard`]; where there is none, at once by [`Session::handle_unheard`].
     Hear {
         /// Answer with this.
         ticket: Ticket,
@@ -245,6 +245,7 @@ pub struct Session {
     proposals: Vec<Proposal>,
     lookups: BTreeMap<Ticket, Vec<TopicPartition>>,
     commits: BTreeMap<Ticket, Commit>,
+    loss: Option<Loss>,
     next_ticket: u64,
     commit_at: Option<Instant>,
     watch_at: Option<Instant>,
@@ -271,6 +272,7 @@ impl Session {
             proposals: Vec::new(),
             lookups: BTreeMap::new(),
             commits: BTreeMap::new(),
+            loss: None,
             next_ticket: 0,
             commit_at: None,
             watch_at: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use felice_protocol::time::{Instant, Now};
 
+use super::commits::Loss;
 use super::{CloseReport, Closing, Hearing, Held, Ledger, Lookup, Session, State, Step, Ticket, Watch};
 use crate::consumer::TopicPartition;
 use crate::consumer::event::ConsumerEvent;
@@ -206,12 +207,22 @@ impl Session {
     }
 
     /// The group has taken partitions: they are somebody else's.
-    pub fn handle_lost(&mut self, now: Now, number: ProposalId, partitions: Vec<TopicPartition>, error: Error) {
+    pub fn handle_lost(
+        &mut self,
+        now: Now,
+        number: ProposalId,
+        partitions: Vec<TopicPartition>,
+        error: Error,
+        ledger: &dyn Ledger,
+    ) {
         let partitions: BTreeSet<TopicPartition> =
             partitions.into_iter().filter(|p| self.partitions.contains_key(p)).collect();
         for proposal in &mut self.proposals {
             proposal.partitions.retain(|p| !partitions.contains(p));
         }
+        let source = self.config.source();
+        let is_open = |p: &TopicPartition| ledger.progress(p).held || ledger.to_commit(p, source).is_some();
+        let something_is_open = partitions.iter().any(is_open);
         for partition in &partitions {
             self.forget(partition);
         }
@@ -221,6 +232,9 @@ impl Session {
         }
         let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
         let ticket = self.ticket();
+        if something_is_open {
+            self.loss = Some(Loss::new(ticket, error.clone()));
+        }
         self.steps.push_back(Step::Hear { ticket, what: Hearing::Lost, partitions: partitions.clone() });
         self.steps.push_back(Step::Tell(ConsumerEvent::Lost { partitions, error }));
         let deadline = now.instant() + self.config.max_processing;
@@ -245,6 +259,12 @@ impl Session {
 
     /// The listener has come back.
     pub fn handle_heard(&mut self, now: Now, ticket: Ticket, ledger: &dyn Ledger) {
+        self.loss = self.loss.take().filter(|loss| loss.ticket != ticket);
+        self.handle_unheard(now, ticket, ledger);
+    }
+
+    /// There is no listener: what it would have heard of, the application may not know.
+    pub fn handle_unheard(&mut self, now: Now, ticket: Ticket, ledger: &dyn Ledger) {
         let Some(at) = self.proposals.iter().position(|p| p.ticket == ticket) else { return };
         let Some(proposal) = self.proposals.get_mut(at) else { return };
         match proposal.kind {

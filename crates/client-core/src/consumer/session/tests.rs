@@ -223,13 +223,59 @@ fn lost_partitions_are_dropped_at_once_and_nothing_is_committed() {
     book.set(&tp(0), Some(9), Progress { held: true, ..Progress::default() });
     s.handle_revoke(at(100), ProposalId(2), vec![tp(0)], at(60_100).instant());
     steps(&mut s);
-    s.handle_lost(at(200), ProposalId(3), vec![tp(0)], Error::new(ErrorKind::Timeout, "the rebalance time is over"));
+    s.handle_lost(
+        at(200),
+        ProposalId(3),
+        vec![tp(0)],
+        Error::new(ErrorKind::Timeout, "the rebalance time is over"),
+        &book,
+    );
     let told = steps(&mut s);
     assert_eq!(words(&told), ["drop t[0]", "hear Lost", "tell Lost"]);
     s.handle_heard(at(201), hear_ticket(&told), &book);
     assert_eq!(words(&steps(&mut s)), ["accept 3"]);
     s.handle_timeout(at(9_000), &book);
     assert!(!words(&steps(&mut s)).iter().any(|word| word.starts_with("commit")));
+}
+
+#[test]
+fn a_commit_after_an_unheard_loss_is_no_success() {
+    let lose = |s: &mut Session, book: &Book| {
+        let error = Error::new(ErrorKind::Timeout, "the session is over");
+        s.handle_lost(at(200), ProposalId(3), vec![tp(0)], error, book);
+        hear_ticket(&steps(s))
+    };
+    let commit = |s: &mut Session, book: &Book| {
+        let asked = s.application_ticket();
+        s.commit(asked, None, book);
+        steps(s).into_iter().find_map(|step| match step {
+            Step::Committed { ticket, result } if ticket == asked => Some(result),
+            _ => None,
+        })
+    };
+    let begun = || {
+        let (mut s, book) = (session(None, OffsetReset::Earliest), Book::default());
+        reading(&mut s, &book);
+        book.set(&tp(0), None, Progress { held: true, ..Progress::default() });
+        (s, book)
+    };
+    // Before the listener has come back, and for good where there is none: once.
+    let (mut s, book) = begun();
+    let told = lose(&mut s, &book);
+    s.handle_unheard(at(201), told, &book);
+    assert!(commit(&mut s, &book).unwrap().unwrap_err().to_string().contains("taken away"));
+    assert!(commit(&mut s, &book).unwrap().is_ok());
+    // Not any more once it knows.
+    let (mut s, book) = begun();
+    let told = lose(&mut s, &book);
+    s.handle_heard(at(201), told, &book);
+    assert!(commit(&mut s, &book).unwrap().is_ok());
+    // Nor where nothing was open.
+    let (mut s, book) = begun();
+    book.set(&tp(0), None, Progress::default());
+    let told = lose(&mut s, &book);
+    s.handle_unheard(at(201), told, &book);
+    assert!(commit(&mut s, &book).unwrap().is_ok());
 }
 
 #[test]

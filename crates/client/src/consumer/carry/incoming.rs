@@ -92,7 +92,9 @@ impl ConsumerDriver {
             GroupEvent::Revoke { id, partitions, deadline, .. } => {
                 self.session.handle_revoke(now, id, partitions, deadline);
             }
-            GroupEvent::Lost { id, partitions, error } => self.session.handle_lost(now, id, partitions, error),
+            GroupEvent::Lost { id, partitions, error } => {
+                self.session.handle_lost(now, id, partitions, error, &view(&self.partitions));
+            }
             GroupEvent::Committed { request, result } => {
                 if let Some(Asked::Session(ticket)) = self.requests.remove(&request) {
                     self.session.handle_committed(ticket, result, &view(&self.partitions));

@@ -243,7 +243,7 @@ impl ConsumerDriver {
                 if sent {
                     self.shared.wake();
                 } else {
-                    self.session.handle_heard(now, ticket, &view(&self.partitions));
+                    self.session.handle_unheard(now, ticket, &view(&self.partitions));
                 }
             }
             Step::Commit { ticket, offsets } => match self.member.and_then(|key| core.member(key)) {
