@@ -93,7 +93,12 @@ pub const ALL: &[Bug] = &[
         "a member does not join again when the group rebalances",
     ),
     member("ack-without-release", ClientBug::AckWithoutRelease, 1, "a member of KIP-848 does not tell what it holds"),
-    member("revoke-not-awaited", ClientBug::RevokeNotAwaited, 175, "the protocol goes on before the application let go"),
+    member(
+        "revoke-not-awaited",
+        ClientBug::RevokeNotAwaited,
+        175,
+        "the protocol goes on before the application let go",
+    ),
     member("loss-not-told", ClientBug::LossNotTold, 5, "a member that was fenced keeps its partitions"),
     member("commit-after-loss", ClientBug::CommitAfterLoss, 58, "a commit is sent on after its partition was lost"),
     member(

@@ -273,6 +273,9 @@ impl MemberApp {
 
     pub(crate) fn told(&mut self, now: Now, event: Told, effects: &mut Vec<Effect>) {
         let owner = self.owner;
+        if let Told::Revoke { .. } = &event {
+            self.last_revoke = Some(now.instant());
+        }
         let proposal = match &event {
             Told::Assign { partitions, .. } => Some(("assign", partitions)),
             Told::Revoke { partitions, .. } => Some(("revoke", partitions)),
@@ -362,7 +365,6 @@ impl MemberApp {
                 }
             }
             Told::Revoke { id, partitions, .. } => {
-                self.last_revoke = Some(now.instant());
                 self.linger(now);
                 let numbers: Vec<i32> = partitions.iter().map(number).collect();
                 let request = if self.plan.is_careful { self.commit(now, core, &numbers, true) } else { None };
