@@ -183,6 +183,9 @@ impl Home<'_> {
         if claimed.is_some_and(|claimed| claimed != id) {
             // What a topic of this name left that was removed, or never came to be: the next start would take it for that topic's, and away.
             self.disk.remove_dir_all(&dir).map_err(at("remove", &dir))?;
+            // Gone for good, before anything of the same name comes in its place.
+            let data_dir = &self.config.data_dir;
+            self.disk.sync_dir(data_dir).map_err(at("sync", data_dir))?;
         }
         let is_new = claimed != Some(id);
         let hint = RecoveryHint {
@@ -222,6 +225,7 @@ pub(crate) fn remove_new_partitions(config: &BrokerConfig, disk: &dyn Disk, topi
     for index in new {
         let _ = disk.remove_dir_all(&layout::partition_dir(&config.data_dir, topic, index));
     }
+    let _ = disk.sync_dir(&config.data_dir);
 }
 
 /// Renames a topic's directories, so that they are gone at once for whoever looks, then removes them. What fails is done at the next start.
