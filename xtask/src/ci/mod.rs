@@ -112,8 +112,9 @@ fn sim(packages: &[Package], full: bool) -> Result<Outcome> {
         return Ok(Outcome::Skipped("felice-sim has no binary yet".to_owned()));
     }
     let fresh_seconds = if full { "90" } else { "10" };
-    let arguments = ["--", "--ci", "--fresh-seconds", fresh_seconds];
-    cargo(&[&["run", "--profile", "sim", "--locked", "--package", "felice-sim"][..], &arguments].concat())
+    let run = ["run", "--profile", "sim", "--locked", "--package", "felice-sim", "--"];
+    cargo(&[&run[..], &["--hunt"]].concat())?;
+    cargo(&[&run[..], &["--ci", "--fresh-seconds", fresh_seconds]].concat())
 }
 
 fn fuzz_short() -> Result<Outcome> {
