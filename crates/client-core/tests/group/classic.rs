@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use felice_client_core::consumer::assignor::protocol::{decode_assignment, decode_subscription};
+use felice_client_core::consumer::assignor::MemberSubscription;
+use felice_client_core::consumer::assignor::protocol::{decode_assignment, decode_subscription, encode_subscription};
 use felice_client_core::consumer::group::{GroupEvent, MemberState, Subscription};
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::*;
@@ -355,6 +356,60 @@ fn the_leader_sees_more_partitions_and_asks_for_a_rebalance() {
     w.metadata(&cluster(&[("t", 1, 5)]));
     let (_, request) = w.request(join);
     assert_eq!(request.reason.as_deref(), Some("the group's topics changed"));
+}
+
+/// A JoinGroup answer by which `m` leads `n`, who owns all of `t` from the generation before.
+fn leads_an_owner(skip_assignment: bool) -> GroupResponse {
+    let member = |id: &str, owned: Vec<_>| {
+        let generation = (!owned.is_empty()).then_some(1);
+        let topics = vec!["t".into()];
+        let subscription = MemberSubscription { topics, owned, generation, ..MemberSubscription::default() };
+        let metadata = encode_subscription(&subscription).unwrap();
+        join_group::response::JoinGroupResponseMember { member_id: id.into(), metadata, ..Default::default() }
+    };
+    GroupResponse::JoinGroup(JoinGroupResponse {
+        generation_id: 2,
+        protocol_name: Some("cooperative-sticky".into()),
+        leader: "m".into(),
+        member_id: "m".into(),
+        members: vec![member("m", vec![]), member("n", (0..3).map(|p| tp("t", p)).collect())],
+        skip_assignment,
+        ..JoinGroupResponse::default()
+    })
+}
+
+#[test]
+fn the_leader_divides_again_where_nobody_joins_for_what_it_withheld() {
+    let mut w = cooperative();
+    w.metadata(&cluster(&[("t", 1, 3)]));
+    let (id, _) = w.request(join);
+    w.answer(id, leads_an_owner(false));
+    let began = w.now;
+    w.sync(&[]);
+    // n was to let go of one and to join again; it died and came back as a static member does, which begins no rebalance.
+    while !w.waiting.iter().any(|out| join(&out.request).is_some()) {
+        w.wait();
+        while let Some(i) = w.waiting.iter().position(|out| heartbeat(&out.request).is_some()) {
+            let id = w.waiting.remove(i).id;
+            w.answer(id, GroupResponse::Heartbeat(HeartbeatResponse::default()));
+        }
+    }
+    let (_, request) = w.request(join);
+    assert_eq!(request.reason.as_deref(), Some("partitions that were on their way may be nobody's"));
+    let waited = w.now.since(began.instant());
+    assert!((Duration::from_secs(60)..Duration::from_secs(70)).contains(&waited), "{waited:?}");
+}
+
+#[test]
+fn a_leader_that_comes_back_under_a_cooperative_protocol_divides_at_once() {
+    let mut w = cooperative();
+    w.metadata(&cluster(&[("t", 1, 3)]));
+    let (id, _) = w.request(join);
+    w.answer(id, leads_an_owner(true));
+    w.sync(&[]);
+    w.wait();
+    let (_, request) = w.request(join);
+    assert_eq!(request.reason.as_deref(), Some("partitions that were on their way may be nobody's"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::GroupMember;
 use super::codes::{Recovery, classic_recovery, fatal, lost};
 use super::event::GroupEvent;
 use super::exchange::Asked;
-use super::membership::{Phase, Speaks};
+use super::membership::{MARGIN, Phase, Speaks};
 use super::request::GroupRequest;
 use crate::bugs::Bug;
 use crate::consumer::TopicPartition;
@@ -52,6 +52,11 @@ pub(super) struct Classic {
     watched: BTreeMap<ByteStr, usize>,
     /// The topics that this member joined with.
     joined_with: BTreeSet<ByteStr>,
+    /// As the leader: partitions wait for their owner to let go of them.
+    withheld: bool,
+    /// When the leader asks for another rebalance of its own accord: whoever was to let go of partitions and then to join again may have
+    /// died in between and come back, as a static member does, without a rebalance. The partitions would stay nobody's.
+    divide_again_at: Option<Instant>,
 }
 
 impl Classic {
@@ -175,6 +180,8 @@ impl GroupMember {
         self.phase = Phase::Syncing;
         self.classic.watched.clear();
         self.classic.plan = Plan::Follow;
+        self.classic.withheld = false;
+        self.classic.divide_again_at = None;
         if response.leader != self.member_id {
             return;
         }
@@ -195,6 +202,8 @@ impl GroupMember {
         self.classic.watched = topics.map(|topic| (topic, 0)).collect();
         self.count_partitions();
         if response.skip_assignment {
+            // What it had withheld before it died, nobody knows.
+            self.classic.divide_again_at = Some(now.instant()).filter(|_| !self.is_eager());
             return;
         }
         let patience = METADATA_PATIENCE.min(self.config.max_poll_interval / 2);
@@ -231,7 +240,9 @@ impl GroupMember {
         let topics = assignable_topics(&self.metadata, self.classic.watched.keys());
         let group = GroupSubscription { members, topics: &topics, generation: self.epoch };
         let mut assignments = Vec::with_capacity(members.len());
+        let mut given = 0;
         for (member_id, assignment) in assignor.assign(&group) {
+            given += assignment.partitions.len();
             match encode_assignment(&assignment) {
                 Ok(assignment) => assignments.push(sync_group::request::SyncGroupRequestAssignment {
                     member_id,
@@ -244,8 +255,22 @@ impl GroupMember {
                 }
             }
         }
+        let all: usize = topics.values().map(|topic| topic.partitions as usize).sum();
+        self.classic.withheld = matches!(assignor, Assignor::CooperativeSticky) && given < all;
         self.count_partitions();
         self.classic.plan = Plan::Assignments(assignments);
+    }
+
+    /// When the leader divides again, unless a rebalance has come before.
+    pub(super) fn divide_again_at(&self) -> Option<Instant> {
+        self.classic.divide_again_at.filter(|_| self.phase == Phase::Member && !self.classic.wants_to_rejoin())
+    }
+
+    pub(super) fn check_division(&mut self, now: Now) {
+        if self.divide_again_at().is_some_and(|at| at <= now.instant()) {
+            self.classic.divide_again_at = None;
+            self.classic.rejoin("partitions that were on their way may be nobody's");
+        }
     }
 
     pub(super) fn assignment_is_planned(&self) -> bool {
@@ -295,6 +320,10 @@ impl GroupMember {
         self.calm = now.instant();
         self.phase = Phase::Member;
         self.classic.heartbeat_at = now.instant() + self.config.heartbeat_interval;
+        if self.classic.withheld {
+            // Every owner has let go by then, or is out.
+            self.classic.divide_again_at = Some(now.instant() + self.config.max_poll_interval + MARGIN);
+        }
         self.take_assignment(assignment);
         // Metadata that came while this was joining: a pattern may have matched nothing when it was asked for.
         self.handle_classic_metadata(true);

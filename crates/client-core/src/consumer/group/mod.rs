@@ -351,6 +351,7 @@ impl GroupMember {
             // The others wait for what was let go, in time or not.
             self.classic.rejoin("partitions were lost that had to be let go");
         }
+        self.check_division(now);
         self.check_progress(now);
         self.check_leaving(now);
         self.commits.handle_timeout(now, self.coordinator.error.as_ref(), &mut self.events);
@@ -377,6 +378,7 @@ impl GroupMember {
             self.lease(),
             self.stall_at(),
             self.leader_deadline(),
+            self.divide_again_at(),
             self.farewell.as_ref().map(|farewell| farewell.until),
             self.commits.deadline(),
             self.lookups.deadline(),
