@@ -147,8 +147,13 @@ impl ConsumerGroup {
         if request.protocol_type.as_ref().is_some_and(|name| *name != CONSUMER) {
             return Err(inconsistent("the protocol type is not that of the group"));
         }
-        if request.protocol_name.as_ref().is_some_and(|name| name != protocol) {
-            return Err(inconsistent("the protocol is not the one that JoinGroup was answered with"));
+        // Another of its protocols was the group's where this became a consumer group between its JoinGroup and its SyncGroup.
+        let offers = |name: &ByteStr| {
+            name == protocol
+                || member.metadata.classic.as_ref().is_some_and(|c| c.protocols.iter().any(|p| p.0 == *name))
+        };
+        if request.protocol_name.as_ref().is_some_and(|name| !offers(name)) {
+            return Err(inconsistent("the protocol is none that the member offers"));
         }
         // A member that is giving back has joined for this epoch already; it is told of the next one when it is done.
         if self.epoch > member.current.epoch && member.current.state != MemberState::UnrevokedPartitions {

@@ -404,3 +404,41 @@ fn an_empty_group_is_what_its_next_member_is() {
     world.check();
     assert_eq!(world.beat(beating("m1", 5)).error_code, ErrorCode::GROUP_ID_NOT_FOUND);
 }
+
+/// The group's protocol may have been another of the member's when it was answered to join, as a classic group still.
+#[test]
+fn a_sync_may_name_any_protocol_that_its_member_offers() {
+    let mut world = Coordinator::new(&[("t", 4)], &[]);
+    world.beat(joining("consumer", &["t"]));
+    let id = world.member_id(&["t"]);
+    let protocol = |name: &str| JoinGroupRequestProtocol {
+        name: name.into(),
+        metadata: subscription(&["t"], &Owned::new()),
+        ..Default::default()
+    };
+    let request = JoinGroupRequest {
+        group_id: "group".into(),
+        session_timeout_ms: 45_000,
+        rebalance_timeout_ms: 60_000,
+        member_id: id.as_str().into(),
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol("range"), protocol("cooperative-sticky")],
+        ..Default::default()
+    };
+    let waiter = world.send(9, |groups, now, view, caller| groups.handle_join_group(now, view, caller, &request));
+    let generation_id = world.joined(waiter).unwrap().generation_id;
+    for (name, expected) in
+        [("cooperative-sticky", ErrorCode::NONE), ("sticky", ErrorCode::INCONSISTENT_GROUP_PROTOCOL)]
+    {
+        let request = SyncGroupRequest {
+            group_id: "group".into(),
+            generation_id,
+            member_id: id.as_str().into(),
+            protocol_type: Some("consumer".into()),
+            protocol_name: Some(name.into()),
+            ..Default::default()
+        };
+        let waiter = world.send(5, |groups, now, view, caller| groups.handle_sync_group(now, view, caller, request));
+        assert_eq!(world.synced(waiter).unwrap().error_code, expected, "{name}");
+    }
+}
