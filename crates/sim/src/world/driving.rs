@@ -128,6 +128,11 @@ impl World {
         }
         let link = under_way.link;
         match (under_way.to, &under_way.arrival, client) {
+            // Its client has long joined over another connection. Nothing in it says so: it would be taken for a join of now by a member that
+            // owns nothing, by Apache Kafka too, and no protocol promises anything then.
+            (Side::Broker, Arrival::Frame(frame), _) if is_join(frame) && !self.network.is_open(link, Side::Client) => {
+                self.trace(format_args!("link {}: a JoinGroup that its client has given up is left out", link.0));
+            }
             (Side::Broker, Arrival::Frame(frame), _) => self.put(Input::Frame(link, frame.clone())),
             (Side::Broker, Arrival::Closed, _) => self.put(Input::Disconnect(link)),
             (Side::Client, Arrival::Frame(frame), Some(client)) => {
@@ -251,6 +256,10 @@ impl World {
 }
 
 /// The API and version in front of a request, for the trace.
+fn is_join(frame: &Bytes) -> bool {
+    frame.starts_with(&messages::ApiKey::JOIN_GROUP.0.to_be_bytes())
+}
+
 fn describe(frame: &Bytes) -> String {
     match frame.as_ref() {
         [a, b, c, d, ..] => {
