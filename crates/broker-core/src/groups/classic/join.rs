@@ -64,6 +64,7 @@ impl ClassicGroup {
             }
             // A leader that joins again has seen something that concerns the assignment.
             ClassicGroupState::Stable if unchanged && !self.is_leader(member_id) => {
+                self.touch(step.now, member_id);
                 step.answer(caller.waiter, GroupAnswer::JoinGroup(self.joined(member_id, false)));
             }
             ClassicGroupState::Stable

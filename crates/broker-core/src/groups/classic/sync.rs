@@ -37,6 +37,7 @@ impl ClassicGroup {
             ClassicGroupState::Empty => return Err(ErrorCode::UNKNOWN_MEMBER_ID),
             ClassicGroupState::PreparingRebalance => return Err(ErrorCode::REBALANCE_IN_PROGRESS),
             ClassicGroupState::Stable => {
+                self.touch(step.now, member_id);
                 self.has_synced(member_id);
                 let answer = SyncGroupResponse {
                     protocol_type: self.protocol_type.clone(),

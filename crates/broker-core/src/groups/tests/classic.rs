@@ -115,6 +115,24 @@ fn a_silent_member_is_out_when_its_session_ends_and_the_others_rebalance() {
     assert_eq!((joined.generation_id, joined.members.len()), (generation + 1, 1));
 }
 
+/// A member whose process slept joins a stable group again, without a rebalance: that is a sign of life as good as a heartbeat.
+#[test]
+fn joining_and_syncing_in_a_stable_group_begin_a_new_session() {
+    let mut world = World::new();
+    let (ids, generation) = world.stable(2);
+    world.pass(9_000);
+    assert_eq!(world.heartbeat(&ids[0], generation), ErrorCode::NONE);
+    let waiter = world.join(4, &join(&ids[1], None));
+    assert_eq!(world.joined(waiter).generation_id, generation, "nobody rebalances");
+    world.pass(9_000);
+    assert_eq!(world.heartbeat(&ids[0], generation), ErrorCode::NONE);
+    let waiter = world.sync(sync(&ids[1], generation, &[]));
+    assert_eq!(world.synced(waiter).error_code, ErrorCode::NONE);
+    world.pass(9_000);
+    assert_eq!(world.heartbeat(&ids[0], generation), ErrorCode::NONE);
+    assert_eq!(world.heartbeat(&ids[1], generation), ErrorCode::NONE);
+}
+
 #[test]
 fn a_rebalance_waits_for_the_others_as_long_as_they_ask_and_then_goes_on_without_them() {
     let mut world = World::new();
