@@ -101,6 +101,15 @@ pub struct GroupsPlan {
 }
 
 impl GroupsPlan {
+    /// How long every group may take to settle: two session timeouts, and one more where both protocols share a group. A dead classic member
+    /// there is out after one session, but each change of the group's kind begins everyone's session anew, as with Apache Kafka.
+    pub fn time_to_settle(&self) -> Duration {
+        let speaks =
+            |group: usize, protocol: &str| self.members.iter().any(|m| m.group == group && m.protocol == protocol);
+        let is_mixed = (0..self.groups).any(|group| speaks(group, "classic") && speaks(group, "consumer"));
+        self.session * if is_mixed { 3 } else { 2 }
+    }
+
     /// The plan of a seed.
     pub fn new(rng: &mut Rng, mode: Mode) -> Self {
         let lite = mode == Mode::Lite;

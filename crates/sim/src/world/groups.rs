@@ -394,14 +394,14 @@ impl World {
         self.groups_must_settle();
     }
 
-    /// From now on, or from the broker's start on, every group has two session timeouts to settle.
+    /// From now on, or from the broker's start on, every group has two session timeouts to settle, or three (`GroupsPlan::time_to_settle`).
     pub(super) fn groups_must_settle(&mut self) {
         if self.phase == Phase::Recovering
             && self.broker.is_up()
             && self.groups.calm_since.is_none()
             && let Some(plan) = &self.plan.groups
         {
-            let limit = plan.session * 2;
+            let limit = plan.time_to_settle();
             self.groups.calm_since = Some(self.clock.instant());
             self.after(limit, Job::GroupsDeadline);
         }
