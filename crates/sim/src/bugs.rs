@@ -89,7 +89,7 @@ pub const ALL: &[Bug] = &[
     member(
         "rebalance-ignored",
         ClientBug::RebalanceIgnored,
-        30,
+        37,
         "a member does not join again when the group rebalances",
     ),
     member("ack-without-release", ClientBug::AckWithoutRelease, 1, "a member of KIP-848 does not tell what it holds"),
