@@ -111,7 +111,7 @@ fn sim(packages: &[Package], full: bool) -> Result<Outcome> {
     if !has_binary {
         return Ok(Outcome::Skipped("felice-sim has no binary yet".to_owned()));
     }
-    let fresh_seconds = if full { "90" } else { "10" };
+    let fresh_seconds = if full { "90" } else { "2" };
     let run = ["run", "--profile", "sim", "--locked", "--package", "felice-sim", "--"];
     cargo(&[&run[..], &["--hunt"]].concat())?;
     cargo(&[&run[..], &["--ci", "--fresh-seconds", fresh_seconds]].concat())
