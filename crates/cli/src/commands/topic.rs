@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use felice::protocol::error_code::ErrorCode;
-use felice::protocol::messages::{ListOffsetsRequest, list_offsets};
-use felice::{Client, ConfigResource, TopicInfo};
+use felice::{Client, ConfigResource, OffsetSpec, TopicInfo, TopicPartition};
 use serde_json::{Value, json};
 
 use crate::args::{TopicCommand, TopicCreateArgs, TopicDeleteArgs, TopicDescribeArgs, TopicListArgs};
@@ -120,8 +118,8 @@ async fn describe(args: TopicDescribeArgs) -> Result<(), Failure> {
 }
 
 async fn partitions(client: &Client, topic: &TopicInfo) -> Result<List, Failure> {
-    let starts = offsets(client, topic, EARLIEST).await?;
-    let ends = offsets(client, topic, LATEST).await?;
+    let starts = offsets(client, topic, OffsetSpec::Earliest).await?;
+    let ends = offsets(client, topic, OffsetSpec::Latest).await?;
     let rows = topic.partitions.iter().map(|p| {
         let offset = |of: &BTreeMap<i32, i64>| of.get(&p.partition).map_or(Value::Null, |n| json!(n));
         vec![
@@ -148,34 +146,12 @@ async fn partitions(client: &Client, topic: &TopicInfo) -> Result<List, Failure>
     Ok(List { columns: COLUMNS, rows: rows.collect() })
 }
 
-/// The timestamps that stand for a partition's ends in ListOffsets.
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
-
 /// One end of every partition that has a leader.
-async fn offsets(client: &Client, topic: &TopicInfo, timestamp: i64) -> Result<BTreeMap<i32, i64>, Failure> {
-    let mut by_leader: BTreeMap<i32, Vec<list_offsets::request::ListOffsetsPartition>> = BTreeMap::new();
-    for partition in &topic.partitions {
-        let Some(leader) = partition.leader else { continue };
-        by_leader.entry(leader).or_default().push(list_offsets::request::ListOffsetsPartition {
-            partition_index: partition.partition,
-            timestamp,
-            ..Default::default()
-        });
-    }
-    let mut offsets = BTreeMap::new();
-    for (leader, partitions) in by_leader {
-        let name = topic.name.clone();
-        let topics = vec![list_offsets::request::ListOffsetsTopic { name, partitions, ..Default::default() }];
-        let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
-        let response = client.request_to(leader, request).await.map_err(|e| failure(&e))?;
-        for partition in response.topics.into_iter().flat_map(|t| t.partitions) {
-            if partition.error_code == ErrorCode::NONE {
-                offsets.insert(partition.partition_index, partition.offset);
-            }
-        }
-    }
-    Ok(offsets)
+async fn offsets(client: &Client, topic: &TopicInfo, end: OffsetSpec) -> Result<BTreeMap<i32, i64>, Failure> {
+    let led = topic.partitions.iter().filter(|p| p.leader.is_some());
+    let asked = led.map(|p| (TopicPartition::new(topic.name.clone(), p.partition), end));
+    let listed = client.admin().list_offsets(asked).await.map_err(|e| failure(&e))?;
+    Ok(listed.0.into_iter().filter_map(|(p, listed)| Some((p.partition, listed.ok()?.offset?))).collect())
 }
 
 async fn delete(args: TopicDeleteArgs) -> Result<(), Failure> {
@@ -184,7 +160,10 @@ async fn delete(args: TopicDeleteArgs) -> Result<(), Failure> {
     if args.dry_run || !args.yes {
         for name in &args.topics {
             let topic = admin.topic(name).await.map_err(|e| failure(&e))?;
-            let (starts, ends) = (offsets(&client, &topic, EARLIEST).await?, offsets(&client, &topic, LATEST).await?);
+            let (starts, ends) = (
+                offsets(&client, &topic, OffsetSpec::Earliest).await?,
+                offsets(&client, &topic, OffsetSpec::Latest).await?,
+            );
             let records: i64 = ends.iter().map(|(p, end)| end - starts.get(p).copied().unwrap_or(0)).sum();
             anstream::eprintln!(
                 "{name}  {} partitions  {} records",

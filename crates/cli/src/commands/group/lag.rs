@@ -95,16 +95,6 @@ impl Sample {
 }
 
 pub(super) fn table(rows: &[PartitionLag], behind: &Ages, rates: Option<&BTreeMap<TopicPartition, Rate>>) -> List {
-    const PLAIN: &[Column] = &[
-        column("topic", "TOPIC"),
-        column("partition", "PART"),
-        column("committed", "COMMITTED"),
-        column("end_offset", "END"),
-        column("lag", "LAG"),
-        hidden("behind_ms"),
-        column("behind", "BEHIND"),
-        column("member", "MEMBER"),
-    ];
     const WATCHED: &[Column] = &[
         column("topic", "TOPIC"),
         column("partition", "PART"),
@@ -118,6 +108,8 @@ pub(super) fn table(rows: &[PartitionLag], behind: &Ages, rates: Option<&BTreeMa
         column("out_per_s", "OUT/s"),
         column("drained_in", "DRAINED IN"),
     ];
+    /// Without the pace, which takes two looks.
+    const PLAIN: &[Column] = WATCHED.split_at(8).0;
     let rows = rows.iter().map(|row| {
         let age = behind.get(&row.partition);
         let mut cells = vec![
