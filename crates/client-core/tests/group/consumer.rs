@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use felice_client_core::config::GroupProtocol;
+use felice_client_core::consumer::OffsetAndMetadata;
 use felice_client_core::consumer::group::{GroupEvent, MemberState, Subscription};
 use felice_client_core::error::{Error, ErrorKind};
 use felice_protocol::error_code::ErrorCode;
@@ -73,6 +74,106 @@ fn it_gives_up_first_tells_and_then_takes() {
     assert_eq!(owned(&ack).unwrap(), [(uuid(1), vec![1, 2])].into());
     w.answer(id, pulsed(2, None));
     assert_eq!(w.member.group_metadata().generation_or_epoch, 2);
+}
+
+/// With `t[0]` and `t[1]`, and a session that outlasts the rebalance time of 20 s.
+fn with_a_long_session() -> World {
+    let mut w = member(&[("session.timeout.ms", "60000"), ("max.poll.interval.ms", "20000")]);
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, Some(&[(1, &[0, 1])])));
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, None));
+    w
+}
+
+fn lost(w: &World) -> Option<&Error> {
+    w.events.iter().find_map(|event| if let GroupEvent::Lost { error, .. } = event { Some(error) } else { None })
+}
+
+#[test]
+fn what_the_coordinator_never_heard_to_be_given_back_costs_everything() {
+    let mut w = with_a_long_session();
+    let (id, _) = w.request(pulse);
+    let asked = w.now;
+    w.answer(id, pulsed(1, Some(&[(1, &[1])])));
+    assert_eq!(w.has(), ["t[1]"], "given up at once");
+    let (id, release) = w.request(pulse);
+    assert_eq!(owned(&release).unwrap(), [(uuid(1), vec![1])].into());
+    w.lose(id);
+    w.coordinator();
+    // The coordinator, which did not hear it, gives all to others when the rebalance time is over: the session does not help.
+    let (_, again) = w.request(pulse);
+    assert_eq!(owned(&again).unwrap(), [(uuid(1), vec![1])].into());
+    let since = w.now.since(asked.instant());
+    w.pass(Duration::from_millis(19_999) - since);
+    assert_eq!(w.has(), ["t[1]"]);
+    w.pass(Duration::from_millis(1));
+    assert!(w.has.is_empty());
+    assert!(lost(&w).unwrap().message().contains("did not hear"), "{:?}", lost(&w));
+    assert_eq!(w.request(pulse).1.member_epoch, 0);
+}
+
+#[test]
+fn a_release_that_was_heard_leaves_the_rest_to_the_session() {
+    let mut w = with_a_long_session();
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, Some(&[(1, &[1])])));
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(2, None));
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(2, None));
+    let _ = w.request(pulse);
+    w.pass(Duration::from_secs(40));
+    assert_eq!(w.has(), ["t[1]"]);
+}
+
+#[test]
+fn the_coordinators_clock_runs_since_it_asked_first() {
+    let mut w = member(&[("session.timeout.ms", "60000"), ("max.poll.interval.ms", "20000")]);
+    w.obedient = false;
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, Some(&[(1, &[0, 1])])));
+    let Some(GroupEvent::Assign { id: assign, .. }) = w.events.last().cloned() else { panic!("{:?}", w.events) };
+    // One is taken back while the application still takes it, which hears of that afterwards. The coordinator goes on waiting, and says so
+    // again after a heartbeat that was lost.
+    let (id, _) = w.request(pulse);
+    let asked = w.now;
+    w.answer(id, pulsed(1, Some(&[(1, &[1])])));
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, None));
+    let (id, _) = w.request(pulse);
+    w.lose(id);
+    w.coordinator();
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, Some(&[(1, &[1])])));
+    w.accept(assign);
+    w.run();
+    assert_eq!(w.member.state(), MemberState::Revoking);
+    while w.now.since(asked.instant()) < Duration::from_secs(20) {
+        assert_eq!(w.has().len(), 2);
+        w.wait();
+    }
+    assert_eq!(w.now.since(asked.instant()), Duration::from_secs(20));
+    assert!(w.has.is_empty());
+    assert!(lost(&w).unwrap().message().contains("not let go"), "{:?}", lost(&w));
+}
+
+#[test]
+fn a_commit_that_delays_the_release_too_long_costs_everything() {
+    let mut w = with_a_long_session();
+    w.member.commit(w.now, vec![(tp("t", 0), OffsetAndMetadata::new(5))], Duration::from_secs(60));
+    let (id, _) = w.request(pulse);
+    let asked = w.now;
+    w.answer(id, pulsed(1, Some(&[(1, &[1])])));
+    while w.now.since(asked.instant()) < Duration::from_secs(20) {
+        assert_eq!(w.has(), ["t[1]"]);
+        if let Some(at) = w.waiting.iter().position(|out| pulse(&out.request).is_some()) {
+            let id = w.waiting.remove(at).id;
+            w.answer(id, pulsed(1, None));
+        }
+        w.wait();
+    }
+    assert!(w.has.is_empty());
 }
 
 #[test]

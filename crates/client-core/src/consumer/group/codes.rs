@@ -96,6 +96,12 @@ pub(super) fn lost(code: ErrorCode) -> Error {
         .hinting("it was silent or too slow for the group: records in work may be processed again elsewhere")
 }
 
+/// The error of a KIP-848 member that gave back what it was asked for, which the coordinator has not heard in time.
+pub(super) fn unheard() -> Error {
+    Error::new(ErrorKind::Timeout, "the coordinator did not hear within the rebalance time that partitions were let go")
+        .hinting("after max.poll.interval.ms it gives all of the member's partitions to others; is the broker up?")
+}
+
 /// The error of a lease that is over.
 pub(super) fn expired(session_millis: u128) -> Error {
     Error::new(ErrorKind::Timeout, format!("no answer from the group's coordinator for {session_millis} ms"))

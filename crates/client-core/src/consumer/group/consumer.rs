@@ -43,9 +43,24 @@ pub(super) struct Consumer {
     interval: Duration,
     /// The coordinator's assignment, by topic id.
     target: Owned,
+    /// Since when the coordinator may wait for partitions to be given back, without having answered yet that it knows them to be. It puts a
+    /// member out, with all it has, when that takes longer than the rebalance time, be the application slow or the network.
+    releasing: Option<Instant>,
 }
 
 impl Consumer {
+    pub(super) fn releasing(&self) -> Option<Instant> {
+        self.releasing
+    }
+
+    /// Whether all that the coordinator was told last is what it wants this member to have.
+    fn told_is_wanted(&self) -> bool {
+        let told = self.told.as_ref().and_then(|told| told.owned.as_ref());
+        told.into_iter()
+            .flatten()
+            .all(|(topic, partitions)| self.target.get(topic).is_some_and(|target| partitions.is_subset(target)))
+    }
+
     /// This is no member of any epoch. The coordinator may still have to be told so.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -164,11 +179,12 @@ impl GroupMember {
             return;
         }
         self.joined_well();
-        if response.assignment.is_some() {
-            // What the coordinator asks for it may have asked for in an answer that was lost.
-            self.calm = if self.consumer.silent { self.contact } else { sent_at };
-        }
+        // What the coordinator asks for it may have asked for in an answer that was lost.
+        let asked = if self.consumer.silent { self.contact } else { sent_at };
         self.consumer.silent = false;
+        if self.consumer.told_is_wanted() {
+            self.consumer.releasing = None;
+        }
         self.contact = self.contact.max(sent_at);
         if let Some(id) = response.member_id.filter(|id| !id.is_empty()) {
             self.member_id = id;
@@ -193,15 +209,19 @@ impl GroupMember {
             for topic in assignment.topic_partitions {
                 target.entry(topic.topic_id).or_default().extend(topic.partitions);
             }
+            self.consumer.target = target;
             // The coordinator waits until it hears that this is carried out, also where nothing is left to do: a partition of a topic that is
             // gone may have been let go before the coordinator asked.
-            if target == self.owned_by_id()
-                && let Some(told) = &mut self.consumer.told
-            {
+            let carried_out = self.consumer.target == self.owned_by_id();
+            if carried_out || !self.consumer.told_is_wanted() {
+                self.consumer.releasing.get_or_insert(asked);
+            }
+            // Where it says again what it waits for, it goes on waiting.
+            self.calm = self.consumer.releasing.unwrap_or(asked);
+            if carried_out && let Some(told) = &mut self.consumer.told {
                 told.owned = None;
                 self.partitions.changed = true;
             }
-            self.consumer.target = target;
             self.resolve_target();
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::{Instant, Now};
 
-use super::codes::expired;
+use super::codes::{expired, unheard};
 use super::event::{GroupEvent, MemberState, MemberStatus};
 use super::exchange::Asked;
 use super::partitions::{Proposal, ProposalKind, Until, too_late};
@@ -293,7 +293,9 @@ impl GroupMember {
     }
 
     /// When the partitions may belong to others: when the session is over or, under the classic protocol, a rebalance that this member has not
-    /// heard of may be. A join that waits at the coordinator keeps the membership by itself.
+    /// heard of may be; under KIP-848, when the coordinator may have waited in vain for what this member was to give back, which it also does
+    /// where the application let go in time and the heartbeat that says so was lost. A join that waits at the coordinator keeps the membership
+    /// by itself.
     pub(super) fn lease(&self) -> Option<Instant> {
         let waits = self.in_flight.values().any(|asked| matches!(asked, Asked::Join | Asked::Sync));
         if !(self.phase.is_active() || matches!(self.phase, Phase::Leaving { .. }))
@@ -305,22 +307,20 @@ impl GroupMember {
         let session = self.contact + self.config.session_timeout;
         Some(match self.speaks {
             Speaks::Classic => session.min(self.calm + self.config.max_poll_interval),
-            Speaks::Consumer => session,
+            Speaks::Consumer => {
+                let releasing = self.consumer.releasing().map(|since| since + self.config.max_poll_interval);
+                releasing.map_or(session, |at| session.min(at))
+            }
         })
     }
 
     pub(super) fn check_lease(&mut self, now: Now) {
-        // The coordinator of KIP-848 puts a member out that has not given up in time, with all it has.
-        let late = |p: &Proposal| p.kind == ProposalKind::Revoke && !p.accepted && p.deadline <= now.instant();
-        if self.speaks == Speaks::Consumer
-            && self.phase == Phase::Member
-            && self.partitions.proposal().is_some_and(late)
-        {
-            self.lose(now, too_late());
-        }
         if self.lease().is_some_and(|at| at <= now.instant()) {
+            let in_time = |p: &Proposal| p.kind != ProposalKind::Revoke || p.accepted;
             let mut error = if self.contact + self.config.session_timeout <= now.instant() {
                 expired(self.config.session_timeout.as_millis())
+            } else if self.speaks == Speaks::Consumer && self.partitions.proposal().is_none_or(in_time) {
+                unheard()
             } else {
                 too_late()
             };

@@ -16,7 +16,8 @@
 //! - `codes`: what the coordinator's error codes mean
 //!
 //! Heartbeats never wait for `accept`: what the application does is its own affair until the rebalance time is over. Partitions are held on a
-//! lease: without an answer from the coordinator for `session.timeout.ms` they are given up, since somebody else may have them then.
+//! lease: without an answer from the coordinator for `session.timeout.ms` they are given up, since somebody else may have them then; and so
+//! where it may have waited a whole rebalance time for what this member was to give back, though it was given back and only the news of it lost.
 //! Every state ends by itself: [`GroupMember::status`] names it with its deadline.
 //! Java: `ConsumerCoordinator`, `AbstractCoordinator`, `ConsumerMembershipManager`, `CommitRequestManager`.
 
