@@ -25,20 +25,46 @@ impl ConfRes {
 
 /// Called for each record whose fate is known.
 pub type DrMsgCb = unsafe extern "C" fn(rk: *mut Kafka, message: *const Message, opaque: *mut c_void);
+/// Called for each consumed message, by `rd_kafka_poll`.
+pub type ConsumeCb = unsafe extern "C" fn(message: *mut Message, opaque: *mut c_void);
+/// Called for an error of the handle.
+pub type ErrorCb = unsafe extern "C" fn(rk: *mut Kafka, err: c_int, reason: *const c_char, opaque: *mut c_void);
+/// Called with statistics; answers 1 where the program keeps and frees the text.
+pub type StatsCb = unsafe extern "C" fn(rk: *mut Kafka, json: *mut c_char, len: usize, opaque: *mut c_void) -> c_int;
+/// Called with a line of the log.
+pub type LogCb = unsafe extern "C" fn(rk: *const Kafka, level: c_int, fac: *const c_char, buf: *const c_char);
+
+/// The functions that a program wants called.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "librdkafka's names")]
+pub(crate) struct Callbacks {
+    pub(crate) dr_msg_cb: Option<DrMsgCb>,
+    pub(crate) consume_cb: Option<ConsumeCb>,
+    pub(crate) error_cb: Option<ErrorCb>,
+    pub(crate) stats_cb: Option<StatsCb>,
+    pub(crate) log_cb: Option<LogCb>,
+}
 
 /// `rd_kafka_conf_t`.
 #[derive(Clone, Debug)]
 pub struct Conf {
     pub(crate) properties: Properties,
-    pub(crate) dr_msg_cb: Option<DrMsgCb>,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) enabled_events: c_int,
     pub(crate) opaque: *mut c_void,
 }
+
+// SAFETY: the pointers in it are the program's, which asked to be called with them from other threads; nothing here looks behind them.
+unsafe impl Send for Conf {}
+// SAFETY: as above.
+unsafe impl Sync for Conf {}
 
 impl Conf {
     pub(crate) fn new() -> Self {
         Self {
             properties: Properties::with_defaults(Defaults::Librdkafka),
-            dr_msg_cb: None,
+            callbacks: Callbacks::default(),
+            enabled_events: 0,
             opaque: std::ptr::null_mut(),
         }
     }
@@ -165,7 +191,7 @@ pub unsafe extern "C" fn rd_kafka_conf_set_dr_msg_cb(conf: *mut Conf, dr_msg_cb:
     guard((), || {
         // SAFETY: the caller vouches for `conf`.
         if let Some(conf) = unsafe { conf.as_mut() } {
-            conf.dr_msg_cb = dr_msg_cb;
+            conf.callbacks.dr_msg_cb = dr_msg_cb;
         }
     });
 }

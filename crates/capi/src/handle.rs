@@ -1,15 +1,17 @@
 //! `rd_kafka_t`: a producer or a consumer.
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use felice::{Client, Error, ErrorKind};
 
 use crate::boundary::{guard, set_last_error, write_text};
 use crate::conf::Conf;
-use crate::consumer::ConsumerSide;
-use crate::producer::ProducerSide;
+use crate::consume::ConsumerSide;
+use crate::op::serve_all;
+use crate::produce::ProducerSide;
+use crate::queue::Queue;
 use crate::topic::Topics;
 use crate::types::RespErr;
 use crate::wait::Deadline;
@@ -19,18 +21,55 @@ const PRODUCER: c_int = 0;
 /// `RD_KAFKA_CONSUMER` of `rd_kafka_type_t`.
 const CONSUMER: c_int = 1;
 
-/// `rd_kafka_t`.
+/// `RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE`: the group is not told.
+const NO_CONSUMER_CLOSE: c_int = 0x8;
+
+/// Handles that exist, and whoever waits for the last to go.
+static LIVE: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+fn live() -> MutexGuard<'static, usize> {
+    LIVE.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts a handle as long as it is there.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        *live() += 1;
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        *live() -= 1;
+        LIVE.1.notify_all();
+    }
+}
+
+/// `rd_kafka_t`: what a program's pointer leads to. Whatever works for a handle holds an [`Arc`] of it; the program has one too.
 #[derive(Debug)]
 pub struct Kafka {
-    name: CString,
+    pub(crate) name: CString,
+    kind: c_int,
     pub(crate) conf: Conf,
+    pub(crate) client: Client,
     pub(crate) topics: Arc<Topics>,
+    /// What `rd_kafka_poll` serves.
+    pub(crate) main: Arc<Queue>,
     pub(crate) producer: Option<Arc<ProducerSide>>,
     pub(crate) consumer: Option<Arc<ConsumerSide>>,
+    /// The process that made it: in a forked child nothing of it works.
+    process: u32,
+    this: Weak<Self>,
+    /// Last: the handle is gone once all else is.
+    _counted: Counted,
 }
 
 impl Kafka {
-    fn new(kind: c_int, conf: Conf) -> Result<Self, Error> {
+    fn new(kind: c_int, conf: Conf) -> Result<Arc<Self>, Error> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (kind_name, produces) = match kind {
             PRODUCER => ("producer", true),
@@ -40,14 +79,44 @@ impl Kafka {
         if !produces {
             conf.properties.fetch_config()?;
         }
+        let counted = Counted::new();
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
         let id = conf.properties.value("client.id").unwrap_or("rdkafka");
         let name = CString::new(format!("{id}#{kind_name}-{number}")).unwrap_or_default();
         let client = Client::with_properties(conf.properties.clone()).lazy()?;
-        let producer = if produces { Some(Arc::new(ProducerSide::new(&client, &conf)?)) } else { None };
+        let main = Queue::new();
+        let producer = if produces { Some(Arc::new(ProducerSide::new(&client, &conf, &main)?)) } else { None };
         let topics = Arc::new(Topics::new(producer.clone()));
-        let consumer = if produces { None } else { Some(Arc::new(ConsumerSide::new(client, topics.clone()))) };
-        Ok(Self { name, conf, topics, producer, consumer })
+        let consumer = if produces { None } else { Some(Arc::new(ConsumerSide::new(client.clone(), topics.clone()))) };
+        Ok(Arc::new_cyclic(|this| Self {
+            name,
+            kind,
+            conf,
+            client,
+            topics,
+            main,
+            producer,
+            consumer,
+            process: std::process::id(),
+            this: this.clone(),
+            _counted: counted,
+        }))
+    }
+
+    /// The pointer that the program knows it by.
+    pub(crate) fn pointer(&self) -> *mut Self {
+        self.this.as_ptr().cast_mut()
+    }
+
+    /// Keeps it.
+    pub(crate) fn hold(&self) -> Arc<Self> {
+        // There is a reference to call this by, so there is an `Arc`; but for one that is going.
+        self.this.upgrade().unwrap_or_else(|| unreachable!("a handle is used after its end"))
+    }
+
+    /// Whether it was made by a process of which this is a fork.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
     }
 }
 
@@ -89,7 +158,7 @@ pub unsafe extern "C" fn rd_kafka_new(
                     // SAFETY: it came from `Box::into_raw`, and the program may not use it after this call's success.
                     drop(unsafe { Box::from_raw(conf) });
                 }
-                Box::into_raw(Box::new(kafka))
+                Arc::into_raw(kafka).cast_mut()
             }
             Err(error) => {
                 // SAFETY: the caller vouches for the buffer.
@@ -101,25 +170,84 @@ pub unsafe extern "C" fn rd_kafka_new(
     })
 }
 
-/// Ends a handle. What a producer has not delivered is dropped: `rd_kafka_flush` comes before.
+/// Ends a handle. What a producer has not delivered is dropped: `rd_kafka_flush` comes before. A consumer leaves its group first.
 ///
 /// # Safety
-/// `rk` is NULL or came from [`rd_kafka_new`]; neither it nor anything made from it, but topics to be destroyed, is used again.
+/// `rk` is NULL or came from [`rd_kafka_new`]; neither it nor anything made from it, but topics and queues to be destroyed, is used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rd_kafka_destroy(rk: *mut Kafka) {
+    // SAFETY: the same promises.
+    unsafe { rd_kafka_destroy_flags(rk, 0) };
+}
+
+/// As [`rd_kafka_destroy`]; with `RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE` the group is not told.
+///
+/// # Safety
+/// As for [`rd_kafka_destroy`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
     guard((), || {
         if rk.is_null() {
             return;
         }
-        // SAFETY: the caller vouches that this is the last use of what `Box::into_raw` gave.
-        let kafka = unsafe { Box::from_raw(rk) };
+        // SAFETY: the caller vouches that this is the last use of what `Arc::into_raw` gave.
+        let kafka = unsafe { Arc::from_raw(rk.cast_const()) };
+        if kafka.is_forked() {
+            // Its threads and connections are the parent's: all is left as it is.
+            std::mem::forget(kafka);
+            return;
+        }
         if let Some(consumer) = &kafka.consumer {
-            consumer.close();
+            consumer.end(flags & NO_CONSUMER_CLOSE == 0);
         }
         if let Some(producer) = &kafka.producer {
             producer.end();
         }
+        kafka.main.close();
     });
+}
+
+/// How many threads work for the handles of this process.
+#[unsafe(no_mangle)]
+pub extern "C" fn rd_kafka_thread_cnt() -> c_int {
+    guard(0, || c_int::try_from(felice::raw::threads()).unwrap_or(c_int::MAX))
+}
+
+/// Waits until every handle of this process is gone: 0, or −1 where the time was up before.
+#[unsafe(no_mangle)]
+pub extern "C" fn rd_kafka_wait_destroyed(timeout_ms: c_int) -> c_int {
+    guard(-1, || {
+        let deadline = Deadline::after(timeout_ms);
+        let mut count = live();
+        while *count > 0 {
+            let Some(left) = deadline.left() else {
+                set_last_error(RespErr::TIMED_OUT, libc::ETIMEDOUT);
+                return -1;
+            };
+            count = LIVE.1.wait_timeout(count, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        0
+    })
+}
+
+/// Which kind of handle it is.
+///
+/// # Safety
+/// `rk` came from [`rd_kafka_new`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_type(rk: *const Kafka) -> c_int {
+    // SAFETY: the caller vouches for `rk`.
+    guard(PRODUCER, || unsafe { rk.as_ref() }.map_or(PRODUCER, |rk| rk.kind))
+}
+
+/// Has the poll that runs on this thread come back after this callback.
+///
+/// # Safety
+/// None is needed: `rk` is not looked at.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_yield(rk: *mut Kafka) {
+    let _ = rk;
+    crate::op::yield_this_thread();
 }
 
 /// The handle's name, valid as long as the handle.
@@ -154,16 +282,8 @@ pub unsafe extern "C" fn rd_kafka_opaque(rk: *const Kafka) -> *mut c_void {
 pub unsafe extern "C" fn rd_kafka_poll(rk: *mut Kafka, timeout_ms: c_int) -> c_int {
     guard(0, || {
         // SAFETY: the caller vouches for `rk`.
-        let Some(handle) = (unsafe { rk.as_ref() }) else { return 0 };
-        let Some(producer) = &handle.producer else {
-            // A consumer has no callbacks yet; its time passes all the same.
-            let deadline = Deadline::after(timeout_ms);
-            while let Some(left) = deadline.left() {
-                std::thread::sleep(left);
-            }
-            return 0;
-        };
-        c_int::try_from(producer.serve(rk, handle, Deadline::after(timeout_ms))).unwrap_or(c_int::MAX)
+        let Some(kafka) = (unsafe { rk.as_ref() }) else { return 0 };
+        serve_all(kafka, &kafka.main, Deadline::after(timeout_ms))
     })
 }
 
@@ -177,7 +297,7 @@ pub unsafe extern "C" fn rd_kafka_flush(rk: *mut Kafka, timeout_ms: c_int) -> Re
         // SAFETY: the caller vouches for `rk`.
         let Some(handle) = (unsafe { rk.as_ref() }) else { return RespErr::INVALID_ARG };
         let Some(producer) = &handle.producer else { return RespErr::NOT_IMPLEMENTED };
-        if producer.flush(rk, handle, Deadline::after(timeout_ms)) { RespErr::NO_ERROR } else { RespErr::TIMED_OUT }
+        if producer.flush(handle, Deadline::after(timeout_ms)) { RespErr::NO_ERROR } else { RespErr::TIMED_OUT }
     })
 }
 
@@ -197,11 +317,11 @@ pub unsafe extern "C" fn rd_kafka_outq_len(rk: *mut Kafka) -> c_int {
 /// librdkafka's version whose interface this is, as its header writes it.
 #[unsafe(no_mangle)]
 pub extern "C" fn rd_kafka_version() -> c_int {
-    0x020f_00ff
+    0x0210_00ff
 }
 
 /// The same as text.
 #[unsafe(no_mangle)]
 pub extern "C" fn rd_kafka_version_str() -> *const c_char {
-    c"2.15.0".as_ptr()
+    c"2.16.0".as_ptr()
 }

@@ -3,20 +3,29 @@
 //! Each exported function checks its pointers, calls safe Rust, and converts the answer; all pass `boundary::guard`. Where things are:
 //! - [`handle`]: `rd_kafka_t`, polling, flushing, versions
 //! - `conf`: configurations
-//! - [`producer`]: producing and delivery reports
-//! - [`consumer`]: assigning, polling, queues
+//! - [`queue`], [`event`], `op`: what happened, and how programs hear of it
+//! - [`produce`]: producing and delivery reports
+//! - [`consume`]: assigning, polling
 //! - [`message`]: message objects, made and freed by the batch
 //! - [`topic`], [`topic_partition`]: topics and lists of partitions
 //! - [`errors`]: codes, names, texts
 //! - [`types`]: layouts and numbers
+//! - `log`, `stats`: what a handle tells of itself
+//! - [`pending`]: names that are exported and not built
 
 mod boundary;
 pub mod conf;
-pub mod consumer;
+pub mod consume;
 pub mod errors;
+pub mod event;
 pub mod handle;
+mod log;
 pub mod message;
-pub mod producer;
+mod op;
+pub mod pending;
+pub mod produce;
+pub mod queue;
+mod stats;
 pub mod topic;
 pub mod topic_partition;
 pub mod types;

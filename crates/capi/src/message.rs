@@ -103,6 +103,11 @@ impl Ready {
         Self::new(vec![message], Held::Text(text))
     }
 
+    /// How many are left.
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
     /// The next message, the program's from here on.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<*mut Message> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::boundary::{guard, set_last_error, text};
 use crate::handle::Kafka;
-use crate::producer::ProducerSide;
+use crate::produce::ProducerSide;
 use crate::types::RespErr;
 
 /// `rd_kafka_topic_t`.

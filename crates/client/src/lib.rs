@@ -75,6 +75,8 @@ mod consumer;
 mod driver;
 mod fetched_batch;
 mod producer;
+#[doc(hidden)]
+pub mod raw;
 mod reader;
 mod record;
 mod runtime;

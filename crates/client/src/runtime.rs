@@ -86,6 +86,12 @@ impl Drop for Seat {
     }
 }
 
+/// How many driver threads there are.
+pub(crate) fn threads() -> usize {
+    let pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    pool.as_ref().filter(|pool| pool.process == std::process::id()).map_or(0, |pool| pool.threads.len())
+}
+
 /// The one function that makes a driver thread.
 fn start(number: usize) -> std::io::Result<Thread> {
     let runtime = Builder::new_current_thread()

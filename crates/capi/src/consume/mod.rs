@@ -11,6 +11,7 @@ use felice::{Client, FetchedBatch, Reader, Seek};
 use crate::boundary::{guard, set_last_error, text};
 use crate::handle::Kafka;
 use crate::message::Ready;
+use crate::queue::{Queue, QueueRef};
 use crate::topic::Topics;
 use crate::topic_partition::elements;
 use crate::types::{Message, RespErr, TopicPartitionList, offset};
@@ -32,12 +33,38 @@ pub(crate) struct ConsumerSide {
     state: Mutex<State>,
     signal: Arc<Signal>,
     waker: Waker,
+    pub(crate) queue: Arc<Queue>,
+}
+
+/// Records of one partition, on their way through a queue.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    ready: Ready,
+}
+
+impl Messages {
+    /// The next message, the program's from here on.
+    pub(crate) fn next(&mut self) -> Option<*mut Message> {
+        self.ready.take()
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&self) -> usize {
+        self.ready.left()
+    }
 }
 
 impl ConsumerSide {
     pub(crate) fn new(client: Client, topics: Arc<Topics>) -> Self {
         let signal = Arc::new(Signal::default());
-        Self { client, topics, state: Mutex::default(), waker: Waker::from(signal.clone()), signal }
+        Self {
+            client,
+            topics,
+            state: Mutex::default(),
+            waker: Waker::from(signal.clone()),
+            signal,
+            queue: Queue::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,6 +92,11 @@ impl ConsumerSide {
         self.signal.set();
         drop(old);
         Ok(())
+    }
+
+    /// The handle goes.
+    pub(crate) fn end(&self, _leave: bool) {
+        self.close();
     }
 
     pub(crate) fn close(&self) {
@@ -224,37 +256,17 @@ pub unsafe extern "C" fn rd_kafka_consumer_close(rk: *mut Kafka) -> RespErr {
     })
 }
 
-/// `rd_kafka_queue_t`: a consumer's messages.
-#[derive(Debug)]
-pub struct Queue {
-    consumer: Arc<ConsumerSide>,
-}
-
-/// The queue that a consumer's messages are in; NULL for a producer. Given back with [`rd_kafka_queue_destroy`].
+/// The queue that a consumer's messages are in; NULL for a producer. Given back with `rd_kafka_queue_destroy`.
 ///
 /// # Safety
 /// `rk` came from `rd_kafka_new`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_queue_get_consumer(rk: *mut Kafka) -> *mut Queue {
+pub unsafe extern "C" fn rd_kafka_queue_get_consumer(rk: *mut Kafka) -> *mut QueueRef {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for `rk`.
-        let consumer = unsafe { rk.as_ref() }.and_then(|rk| rk.consumer.clone());
-        consumer.map_or(std::ptr::null_mut(), |consumer| Box::into_raw(Box::new(Queue { consumer })))
+        let Some(rk) = (unsafe { rk.as_ref() }) else { return std::ptr::null_mut() };
+        rk.consumer.as_ref().map_or(std::ptr::null_mut(), |consumer| QueueRef::hand_out(rk, &consumer.queue))
     })
-}
-
-/// Gives a queue back.
-///
-/// # Safety
-/// `rkqu` is NULL or came from [`rd_kafka_queue_get_consumer`] and is not used again.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_queue_destroy(rkqu: *mut Queue) {
-    guard((), || {
-        if !rkqu.is_null() {
-            // SAFETY: the caller vouches that this is the last use of what `Box::into_raw` gave.
-            drop(unsafe { Box::from_raw(rkqu) });
-        }
-    });
 }
 
 /// Waits for up to `rkmessages_size` messages until the time is up; returns how many came, −1 where an argument is wrong.
@@ -263,7 +275,7 @@ pub unsafe extern "C" fn rd_kafka_queue_destroy(rkqu: *mut Queue) {
 /// `rkqu` came from [`rd_kafka_queue_get_consumer`]; `rkmessages` has room for `rkmessages_size` pointers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rd_kafka_consume_batch_queue(
-    rkqu: *mut Queue,
+    rkqu: *mut QueueRef,
     timeout_ms: c_int,
     rkmessages: *mut *mut Message,
     rkmessages_size: usize,
@@ -279,7 +291,8 @@ pub unsafe extern "C" fn rd_kafka_consume_batch_queue(
             std::ptr::write_bytes(rkmessages, 0, rkmessages_size);
             std::slice::from_raw_parts_mut(rkmessages, rkmessages_size)
         };
-        let filled = queue.consumer.poll_into(messages, Deadline::after(timeout_ms));
+        let Some(consumer) = &queue.kafka.consumer else { return 0 };
+        let filled = consumer.poll_into(messages, Deadline::after(timeout_ms));
         libc::ssize_t::try_from(filled).unwrap_or(-1)
     })
 }

@@ -1,57 +1,35 @@
 //! `rd_kafka_produce`, and delivery reports from batches.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use felice::{Client, Error, FinishedBatch, NewRecord, Producer};
 
 use crate::boundary::{bytes, guard, set_last_error};
 use crate::conf::Conf;
+use crate::event::kind;
 use crate::handle::Kafka;
 use crate::message::parts;
+use crate::op::{Op, serve_all};
+use crate::queue::Queue;
 use crate::topic::Topic;
 use crate::types::{Message, PARTITION_UA, RespErr, msg_flag, offset};
 use crate::wait::{Deadline, Signal, block_on};
 
-/// Batches whose fate is known and that the program has not heard of.
-#[derive(Debug)]
+/// Records that the program has handed over and not heard of, or that are not done where it does not want to hear.
+#[derive(Debug, Default)]
 struct Deliveries {
-    /// Records that the program has handed over and not heard of, or that are not done where it does not want to hear.
     records: AtomicUsize,
-    /// `None` once the handle is gone.
-    batches: Mutex<Option<VecDeque<FinishedBatch>>>,
+    /// Set when some are done.
     signal: Signal,
 }
 
 impl Deliveries {
-    fn batches(&self) -> MutexGuard<'_, Option<VecDeque<FinishedBatch>>> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn forget(&self, count: usize) {
         self.records.fetch_sub(count, Ordering::SeqCst);
         self.signal.set();
-    }
-
-    /// On the driver's thread: a batch is done.
-    fn push(&self, batch: FinishedBatch, wanted: bool) {
-        if !wanted {
-            self.forget(batch.count());
-            return;
-        }
-        let first = match &mut *self.batches() {
-            Some(batches) => {
-                batches.push_back(batch);
-                batches.len() == 1
-            }
-            None => false,
-        };
-        if first {
-            self.signal.set();
-        }
     }
 }
 
@@ -61,21 +39,22 @@ pub(crate) struct ProducerSide {
     producer: Producer,
     deliveries: Arc<Deliveries>,
     max_messages: usize,
+    /// The program hears of each record's fate through the main queue.
+    reports: bool,
 }
 
 impl ProducerSide {
-    pub(crate) fn new(client: &Client, conf: &Conf) -> Result<Self, Error> {
+    pub(crate) fn new(client: &Client, conf: &Conf, main: &Arc<Queue>) -> Result<Self, Error> {
         let config = conf.properties.producer_config()?;
-        let deliveries = Arc::new(Deliveries {
-            records: AtomicUsize::new(0),
-            batches: Mutex::new(Some(VecDeque::new())),
-            signal: Signal::default(),
+        let deliveries = Arc::new(Deliveries::default());
+        let reports = conf.callbacks.dr_msg_cb.is_some() || conf.enabled_events & kind::DR != 0;
+        let (told, queue) = (deliveries.clone(), main.clone());
+        let builder = client.producer().on_batch(move |batch| {
+            if reports { queue.push(Op::Deliveries(batch)) } else { told.forget(batch.count()) }
         });
-        let (told, wanted) = (deliveries.clone(), conf.dr_msg_cb.is_some());
-        let builder = client.producer().on_batch(move |batch| told.push(batch, wanted));
         let producer = block_on(builder.build())?;
         let max_messages = if config.max_messages == 0 { usize::MAX } else { config.max_messages };
-        Ok(Self { producer, deliveries, max_messages })
+        Ok(Self { producer, deliveries, max_messages, reports })
     }
 
     /// Records that are not done.
@@ -114,52 +93,73 @@ impl ProducerSide {
         }
     }
 
-    /// Calls the program back for what is done; waits for the first until the time is up. Returns how many records it told of.
-    pub(crate) fn serve(&self, rk: *mut Kafka, handle: &Kafka, deadline: Deadline) -> usize {
-        loop {
-            let seen = self.deliveries.signal.count();
-            let mut told = 0;
-            loop {
-                // Unlocked before the callbacks, which may come back here.
-                let batch = self.deliveries.batches().as_mut().and_then(VecDeque::pop_front);
-                let Some(batch) = batch else { break };
-                told += batch.count();
-                tell(rk, handle, &batch);
-                self.deliveries.forget(batch.count());
-            }
-            if told > 0 || !self.deliveries.signal.wait(seen, deadline) {
-                return told;
-            }
-        }
-    }
-
     /// Serves until nothing is in the queue; `false` where the time was up before.
-    pub(crate) fn flush(&self, rk: *mut Kafka, handle: &Kafka, deadline: Deadline) -> bool {
+    pub(crate) fn flush(&self, kafka: &Kafka, deadline: Deadline) -> bool {
         // While this future is there, nothing lingers; it is not waited for.
         let mut flushing = Box::pin(self.producer.flush());
         let _ = flushing.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        let calls_back = self.reports && kafka.conf.enabled_events & kind::DR == 0;
         loop {
             let seen = self.deliveries.signal.count();
-            self.serve(rk, handle, Deadline::after(0));
+            if calls_back {
+                serve_all(kafka, &kafka.main, Deadline::after(0));
+            }
             if self.in_queue() == 0 {
                 return true;
             }
-            if !self.deliveries.signal.wait(seen, deadline) {
+            let in_time =
+                if calls_back { kafka.main.wait(deadline) } else { self.deliveries.signal.wait(seen, deadline) };
+            if !in_time {
                 return false;
             }
         }
     }
 
-    /// The handle goes: what is done and not told goes with it.
-    pub(crate) fn end(&self) {
-        let left = self.deliveries.batches().take();
-        drop(left);
+    /// The handle goes.
+    pub(crate) fn end(&self) {}
+}
+
+/// Tells the program of each record of a batch, and that it was told.
+pub(crate) fn report(kafka: &Kafka, batch: &FinishedBatch) {
+    tell(kafka.pointer(), kafka, batch);
+    if let Some(producer) = &kafka.producer {
+        producer.deliveries.forget(batch.count());
+    }
+}
+
+/// The delivery reports of an event.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    kafka: Arc<Kafka>,
+    batch: FinishedBatch,
+}
+
+impl Reports {
+    pub(crate) fn new(kafka: &Kafka, batch: FinishedBatch) -> Self {
+        Self { kafka: kafka.hold(), batch }
+    }
+
+    /// One of them, the event's.
+    pub(crate) fn get(&self, _index: usize) -> Option<*const Message> {
+        None
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.batch.count()
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        if let Some(producer) = &self.kafka.producer {
+            producer.deliveries.forget(self.batch.count());
+        }
     }
 }
 
 /// Calls `dr_msg_cb` for each record of a batch.
 fn tell(rk: *mut Kafka, handle: &Kafka, batch: &FinishedBatch) {
-    let Some(callback) = handle.conf.dr_msg_cb else { return };
+    let Some(callback) = handle.conf.callbacks.dr_msg_cb else { return };
     let err = batch.result().map_or_else(RespErr::of_delivery, |_| RespErr::NO_ERROR);
     let base = batch.result().ok().filter(|base| *base >= 0);
     let rkt = handle.topics.pointer(batch.topic());

@@ -1,0 +1,204 @@
+//! What queues carry, and what is done with it where a program has callbacks.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+
+use felice::FinishedBatch;
+
+use crate::consume::Messages;
+use crate::event::kind;
+use crate::handle::Kafka;
+use crate::queue::{Popped, Queue};
+use crate::types::{Message, RespErr};
+use crate::wait::Deadline;
+
+/// Something that happened.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// Records whose fate is known.
+    Deliveries(FinishedBatch),
+    /// Records of one partition, handed out one by one.
+    Messages(Messages),
+    /// An error that belongs to the handle.
+    Error { code: RespErr, text: CString, fatal: bool },
+    /// Statistics, in memory of C's.
+    Stats(Box<crate::stats::Json>),
+    /// A line of the log.
+    Log(Box<crate::log::Line>),
+    /// Something of the library's own for whichever thread serves the queue.
+    Call(Call),
+}
+
+/// Something to run on the thread that serves a queue.
+pub(crate) struct Call(pub(crate) Box<dyn FnOnce(&Kafka) + Send>);
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Call")
+    }
+}
+
+impl Op {
+    /// Whether it goes before records that came earlier.
+    pub(crate) fn is_urgent(&self) -> bool {
+        match self {
+            Self::Deliveries(_) | Self::Messages(_) => false,
+            Self::Error { .. } | Self::Stats(_) | Self::Log(_) | Self::Call(_) => true,
+        }
+    }
+
+    /// Which kind of event it is; none where programs never see it.
+    pub(crate) fn event_kind(&self) -> c_int {
+        match self {
+            Self::Deliveries(_) => kind::DR,
+            Self::Messages(_) => kind::FETCH,
+            Self::Error { .. } => kind::ERROR,
+            Self::Stats(_) => kind::STATS,
+            Self::Log(_) => kind::LOG,
+            Self::Call(_) => kind::NONE,
+        }
+    }
+
+    /// The error that it carries, and its text where it has one of its own.
+    pub(crate) fn error(&self) -> (RespErr, Option<&CStr>) {
+        match self {
+            Self::Error { fatal: true, text, .. } => (RespErr::FATAL, Some(text)),
+            Self::Error { code, text, .. } => (*code, Some(text)),
+            _ => (RespErr::NO_ERROR, None),
+        }
+    }
+
+    /// As how much it counts in the queue's length.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Messages(messages) => messages.left(),
+            _ => 1,
+        }
+    }
+}
+
+/// How a queue is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serve {
+    /// The program's callbacks are called: `rd_kafka_poll`, `rd_kafka_flush`.
+    Callbacks,
+    /// Callbacks are called, and messages handed out: `rd_kafka_consumer_poll`.
+    Messages,
+    /// All is handed out as events: `rd_kafka_queue_poll`.
+    Events,
+}
+
+/// What serving a queue gave.
+#[derive(Debug)]
+pub(crate) enum Served {
+    /// A message, the program's from here on.
+    Message(*mut Message),
+    /// Something for an event.
+    Op(Op),
+    /// The time was up, or somebody called for an end.
+    Nothing,
+}
+
+thread_local! {
+    static YIELD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Has the poll that runs on this thread come back after this callback.
+pub(crate) fn yield_this_thread() {
+    YIELD.set(true);
+}
+
+/// Whether a callback asked for an end; asked once.
+pub(crate) fn was_yielded() -> bool {
+    YIELD.replace(false)
+}
+
+/// Serves a queue until something is to be handed out, or the time is up.
+#[inline]
+pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve) -> Served {
+    YIELD.set(false);
+    loop {
+        match queue.pop(deadline) {
+            None | Some(Popped::Yield) => return Served::Nothing,
+            Some(Popped::Message(message)) => {
+                if how != Serve::Callbacks {
+                    return Served::Message(message);
+                }
+                consume(kafka, message);
+            }
+            Some(Popped::Op(op)) => {
+                if let Some(op) = carry_out(kafka, op, how) {
+                    return Served::Op(op);
+                }
+            }
+        }
+        if was_yielded() {
+            return Served::Nothing;
+        }
+    }
+}
+
+/// Serves what is in a queue by callbacks; waits for the first until the time is up. Returns how much it was.
+pub(crate) fn serve_all(kafka: &Kafka, queue: &Queue, deadline: Deadline) -> c_int {
+    YIELD.set(false);
+    let (mut served, mut deadline) = (0, deadline);
+    loop {
+        match queue.pop(deadline) {
+            None | Some(Popped::Yield) => return served,
+            Some(Popped::Message(message)) => consume(kafka, message),
+            Some(Popped::Op(op)) => {
+                // A batch counts as its records.
+                let count = if let Op::Deliveries(batch) = &op { batch.count() } else { 1 };
+                served = served.saturating_add(c_int::try_from(count).unwrap_or(c_int::MAX)).saturating_sub(1);
+                drop(carry_out(kafka, op, Serve::Callbacks));
+            }
+        }
+        served = served.saturating_add(1);
+        deadline = Deadline::after(0);
+        if was_yielded() {
+            return served;
+        }
+    }
+}
+
+/// A message where callbacks are served.
+fn consume(kafka: &Kafka, message: *mut Message) {
+    if let Some(callback) = kafka.conf.callbacks.consume_cb {
+        // SAFETY: the program's own function with the arguments that it was promised; no lock is held.
+        unsafe { callback(message, kafka.conf.opaque) };
+    }
+    // SAFETY: the message was taken out of the queue and nobody else has it.
+    unsafe { crate::message::rd_kafka_message_destroy(message) };
+}
+
+/// Calls the program's callback for it; gives back what is to be handed out instead.
+fn carry_out(kafka: &Kafka, op: Op, how: Serve) -> Option<Op> {
+    if how == Serve::Events && !matches!(op, Op::Call(_)) {
+        return Some(op);
+    }
+    let opaque = kafka.conf.opaque;
+    let rk = kafka.pointer();
+    match op {
+        Op::Call(call) => (call.0)(kafka),
+        Op::Deliveries(batch) => crate::produce::report(kafka, &batch),
+        // Taken out one by one before.
+        Op::Messages(_) => {}
+        Op::Error { code, text, fatal } => {
+            if let Some(callback) = kafka.conf.callbacks.error_cb {
+                let code = if fatal { RespErr::FATAL } else { code };
+                // SAFETY: the program's own function; the text lives until it has come back.
+                unsafe { callback(rk, code.0, text.as_ptr(), opaque) };
+            }
+        }
+        Op::Stats(json) => {
+            if let Some(callback) = kafka.conf.callbacks.stats_cb {
+                // SAFETY: the program's own function; the text lives until it has come back.
+                let keeps = unsafe { callback(rk, json.as_ptr().cast::<c_char>().cast_mut(), json.len(), opaque) };
+                if keeps == 1 {
+                    json.give_away();
+                }
+            }
+        }
+        Op::Log(line) => line.print(kafka),
+    }
+    None
+}
