@@ -38,10 +38,14 @@ local_errors! {
     TIMED_OUT = -185 "Local: Timed out";
     QUEUE_FULL = -184 "Local: Queue full";
     SSL = -181 "Local: SSL error";
+    CONFLICT = -173 "Local: Conflicting use";
     STATE = -172 "Local: Erroneous state";
     NOT_IMPLEMENTED = -170 "Local: Not implemented";
     AUTHENTICATION = -169 "Local: Authentication failure";
     UNSUPPORTED_FEATURE = -165 "Local: Required feature not supported by broker";
+    NOENT = -156 "Local: No such entry";
+    PURGE_QUEUE = -152 "Local: Purged in queue";
+    PURGE_INFLIGHT = -151 "Local: Purged in flight";
     FATAL = -150 "Local: Fatal error";
     AUTO_OFFSET_RESET = -140 "Local: No offset to automatically reset to";
 }

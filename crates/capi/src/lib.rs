@@ -6,7 +6,7 @@
 //! - [`queue`], [`event`], `op`: what happened, and how programs hear of it
 //! - [`produce`]: producing and delivery reports
 //! - [`consume`]: assigning, polling
-//! - [`message`]: message objects, made and freed by the batch
+//! - [`message`], [`headers`]: message objects, made and freed by the batch
 //! - [`topic`], [`topic_partition`]: topics and lists of partitions
 //! - [`errors`]: codes, names, texts
 //! - [`types`]: layouts and numbers
@@ -19,6 +19,7 @@ pub mod consume;
 pub mod errors;
 pub mod event;
 pub mod handle;
+pub mod headers;
 mod log;
 pub mod message;
 mod op;

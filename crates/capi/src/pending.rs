@@ -95,11 +95,9 @@ answer! {
     rd_kafka_error_destroy
     rd_kafka_get_err_descs
     rd_kafka_group_list_destroy
-    rd_kafka_headers_destroy
     rd_kafka_log_print
     rd_kafka_log_syslog
     rd_kafka_mem_free
-    rd_kafka_message_set_headers
     rd_kafka_messages_destroy
     rd_kafka_metadata_destroy
     rd_kafka_mock_broker_set_host_port
@@ -251,8 +249,6 @@ answer! {
     rd_kafka_group_result_error
     rd_kafka_group_result_partitions
     rd_kafka_handle_mock_cluster
-    rd_kafka_headers_copy
-    rd_kafka_headers_new
     rd_kafka_mem_calloc
     rd_kafka_mem_malloc
     rd_kafka_memberid
@@ -329,13 +325,6 @@ answer! {
     rd_kafka_error_is_retriable
     rd_kafka_error_txn_requires_abort
     rd_kafka_event_debug_contexts
-    rd_kafka_header_cnt
-    rd_kafka_message_broker_id
-    rd_kafka_message_delivery_count
-    rd_kafka_message_latency
-    rd_kafka_message_leader_epoch
-    rd_kafka_message_status
-    rd_kafka_message_timestamp
     rd_kafka_messages_count
     rd_kafka_mock_request_api_key
     rd_kafka_mock_request_id
@@ -385,11 +374,6 @@ answer! {
     rd_kafka_error_code
     rd_kafka_fatal_error
     rd_kafka_get_watermark_offsets
-    rd_kafka_header_add
-    rd_kafka_header_get
-    rd_kafka_header_get_all
-    rd_kafka_header_get_last
-    rd_kafka_header_remove
     rd_kafka_interceptor_add_on_acknowledgement
     rd_kafka_interceptor_add_on_broker_state_change
     rd_kafka_interceptor_add_on_commit
@@ -401,8 +385,6 @@ answer! {
     rd_kafka_interceptor_add_on_thread_exit
     rd_kafka_interceptor_add_on_thread_start
     rd_kafka_list_groups
-    rd_kafka_message_detach_headers
-    rd_kafka_message_headers
     rd_kafka_metadata
     rd_kafka_mock_broker_add
     rd_kafka_mock_broker_decommission
@@ -532,8 +514,6 @@ answer! {
     rd_kafka_event_config_string
     rd_kafka_get_debug_contexts
     rd_kafka_group_result_name
-    rd_kafka_message_errstr
-    rd_kafka_message_produce_errstr
     rd_kafka_mock_cluster_bootstraps
     rd_kafka_rebalance_protocol
     rd_kafka_topic_result_error_string

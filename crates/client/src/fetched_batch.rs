@@ -279,7 +279,8 @@ impl FetchedBatch {
             partition: self.fetched.index,
             leader_epoch: batch.partition_leader_epoch(),
             bytes: records.bytes().clone(),
-            _charge: self.fetched.charge.clone(),
+            charge: self.fetched.charge.clone(),
+            timestamp_type: batch.timestamp_type(),
         };
         self.current = Some((Arc::new(data), records));
         Ok(())

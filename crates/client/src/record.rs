@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use felice_client_core::consumer::budget::Charge;
 use felice_protocol::primitives::ByteStr;
-use felice_protocol::records::{Header, RecordRanges, RecordRef};
+use felice_protocol::records::{Header, Headers, RecordRanges, RecordRef, TimestampType};
 
 /// What all records of a batch share.
 #[derive(Debug)]
@@ -18,12 +18,30 @@ pub(crate) struct BatchData {
     /// The records, decompressed.
     pub(crate) bytes: Bytes,
     /// Holds the response in the fetch budget.
-    pub(crate) _charge: Arc<Charge>,
+    pub(crate) charge: Arc<Charge>,
+    pub(crate) timestamp_type: TimestampType,
 }
 
 /// Keeps the bytes of one record batch, and with them every slice that its records lend.
 #[derive(Clone, Debug)]
-pub struct BatchHold(#[expect(dead_code, reason = "held, never looked at")] pub(crate) Arc<BatchData>);
+pub struct BatchHold(pub(crate) Arc<BatchData>);
+
+impl BatchHold {
+    /// Who gave the records their timestamps.
+    pub fn timestamp_type(&self) -> TimestampType {
+        self.0.timestamp_type
+    }
+
+    /// The leader's epoch in which they were written; −1 where the broker did not say.
+    pub fn leader_epoch(&self) -> i32 {
+        self.0.leader_epoch
+    }
+
+    /// The broker that they were fetched from.
+    pub fn broker(&self) -> i32 {
+        self.0.charge.broker()
+    }
+}
 
 /// A record borrowed from the batch it came in: nothing is copied or counted.
 #[derive(Clone, Copy)]
@@ -66,6 +84,16 @@ impl<'a> BorrowedRecord<'a> {
     /// The headers, in order; a name may come twice.
     pub fn headers(&self) -> impl Iterator<Item = (Cow<'a, str>, Option<&'a [u8]>)> + use<'a> {
         self.record.headers().map(|Header { key, value }| (String::from_utf8_lossy(key), value))
+    }
+
+    /// The headers as bytes, whatever their encoding.
+    pub fn raw_headers(&self) -> Headers<'a> {
+        self.record.headers()
+    }
+
+    /// Who gave the record its timestamp.
+    pub fn timestamp_type(&self) -> TimestampType {
+        self.data.timestamp_type
     }
 }
 

@@ -6,6 +6,8 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+use crate::metadata::BrokerId;
+
 /// Takes a response that nobody refers to any more, to use its memory again.
 pub type Recycler = Box<dyn Fn(Bytes) + Send + Sync>;
 
@@ -56,9 +58,14 @@ impl Budget {
 
     /// Charges a whole response, until the charge is dropped.
     pub fn charge(self: &Arc<Self>, response: Bytes) -> Arc<Charge> {
+        self.charge_from(-1, response)
+    }
+
+    /// Charges a whole response of this broker, until the charge is dropped.
+    pub fn charge_from(self: &Arc<Self>, broker: BrokerId, response: Bytes) -> Arc<Charge> {
         let bytes = response.len();
         self.charged.fetch_add(bytes, Ordering::SeqCst);
-        Arc::new(Charge { budget: self.clone(), bytes, response })
+        Arc::new(Charge { budget: self.clone(), bytes, broker, response })
     }
 }
 
@@ -67,7 +74,15 @@ impl Budget {
 pub struct Charge {
     budget: Arc<Budget>,
     bytes: usize,
+    broker: BrokerId,
     response: Bytes,
+}
+
+impl Charge {
+    /// Whose response it is; −1 where nobody said.
+    pub fn broker(&self) -> BrokerId {
+        self.broker
+    }
 }
 
 impl Drop for Charge {

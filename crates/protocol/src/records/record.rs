@@ -66,6 +66,18 @@ pub struct Headers<'a> {
     left: u32,
 }
 
+impl<'a> Headers<'a> {
+    /// So many headers in these bytes, as [`Self::as_bytes`] gave them; fewer come where the bytes have fewer.
+    pub fn from_bytes(bytes: &'a [u8], count: u32) -> Self {
+        Self { bytes, left: count }
+    }
+
+    /// The headers that are left, as they are on the wire.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
 impl<'a> Iterator for Headers<'a> {
     type Item = Header<'a>;
 

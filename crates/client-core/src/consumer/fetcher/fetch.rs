@@ -89,7 +89,7 @@ impl Fetcher {
             self.refresh |= code.is_stale_metadata();
             return;
         }
-        let charge = self.budget.charge(frame);
+        let charge = self.budget.charge_from(asked.broker, frame);
         let endpoints = response.node_endpoints;
         for topic in response.responses {
             for answer in topic.partitions {
