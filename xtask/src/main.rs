@@ -26,7 +26,9 @@ cargo xtask <command>
   deny                        licences, banned and doubled crates
   fuzz [--seconds N] [TARGET] run every fuzz target (or one) for a short while
   ci [--full] [STEP...]       everything that must hold before a commit, or some steps of it
-  capi-install --prefix DIR   build librdkafka.so.1 and install it with its pkg-config file
+  capi-install --prefix DIR   build librdkafka.so.1 and install it with headers and pkg-config files
+  capi-install --into-wheel DIR | --out-of-wheel DIR
+                              the same in the place of the library inside an installed confluent_kafka wheel, and back
   bench [--rounds N]          Felice and its peers on one piece of work; writes the README's table
 ";
 
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         Some((&"fuzz", rest)) => fuzz::run(rest),
         Some((&"ci", ["--full", steps @ ..])) => ci::run(true, steps),
         Some((&"ci", steps)) => ci::run(false, steps),
-        Some((&"capi-install", ["--prefix", prefix])) => capi_install::run(prefix.as_ref()),
+        Some((&"capi-install", rest)) => capi_install::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         _ => {
             eprint!("{USAGE}");
