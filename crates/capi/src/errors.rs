@@ -38,7 +38,6 @@ local_errors! {
     TIMED_OUT = -185 "Local: Timed out";
     QUEUE_FULL = -184 "Local: Queue full";
     SSL = -181 "Local: SSL error";
-    CONFLICT = -173 "Local: Conflicting use";
     STATE = -172 "Local: Erroneous state";
     NOT_IMPLEMENTED = -170 "Local: Not implemented";
     AUTHENTICATION = -169 "Local: Authentication failure";
@@ -47,6 +46,7 @@ local_errors! {
     PURGE_QUEUE = -152 "Local: Purged in queue";
     PURGE_INFLIGHT = -151 "Local: Purged in flight";
     FATAL = -150 "Local: Fatal error";
+    CONFLICT = -173 "Local: Conflicting use";
     AUTO_OFFSET_RESET = -140 "Local: No offset to automatically reset to";
 }
 
@@ -79,6 +79,11 @@ impl RespErr {
             ErrorKind::OffsetOutOfRange => Self(ErrorCode::OFFSET_OUT_OF_RANGE.0.into()),
             _ => Self::FAIL,
         }
+    }
+
+    /// A human's text.
+    pub(crate) fn text(self) -> String {
+        text_of(self).map_or_else(|| format!("Err-{}?", self.0), |text| text.to_string_lossy().into_owned())
     }
 
     /// The code in a delivery report: a record whose time was up has one of its own.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use felice::{Client, Error, ErrorKind};
 
 use crate::boundary::{guard, set_last_error, write_text};
-use crate::conf::Conf;
+use crate::conf::{ClientKind, Conf, rd_kafka_conf_destroy, rd_kafka_conf_new};
 use crate::consume::ConsumerSide;
 use crate::op::serve_all;
 use crate::produce::ProducerSide;
@@ -69,25 +69,30 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    fn new(kind: c_int, conf: Conf) -> Result<Arc<Self>, Error> {
+    /// Takes the configuration over where it succeeds, leaving an empty one.
+    fn new(kind: c_int, conf: &mut Conf) -> Result<Arc<Self>, Error> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let (kind_name, produces) = match kind {
-            PRODUCER => ("producer", true),
-            CONSUMER => ("consumer", false),
+        let (kind_name, client_kind) = match kind {
+            PRODUCER => ("producer", ClientKind::Producer),
+            CONSUMER => ("consumer", ClientKind::Consumer),
             _ => return Err(Error::new(ErrorKind::Config, format!("there is no type {kind} of handle"))),
         };
+        let properties = conf.finalize(client_kind).map_err(|text| Error::new(ErrorKind::Config, text))?;
+        let produces = client_kind == ClientKind::Producer;
         if !produces {
-            conf.properties.fetch_config()?;
+            properties.fetch_config()?;
         }
         let counted = Counted::new();
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-        let id = conf.properties.value("client.id").unwrap_or("rdkafka");
+        let id = conf.text("client.id").unwrap_or("rdkafka");
         let name = CString::new(format!("{id}#{kind_name}-{number}")).unwrap_or_default();
-        let client = Client::with_properties(conf.properties.clone()).lazy()?;
+        let client = Client::with_properties(properties.clone()).lazy()?;
         let main = Queue::new();
-        let producer = if produces { Some(Arc::new(ProducerSide::new(&client, &conf, &main)?)) } else { None };
+        let producer =
+            if produces { Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main)?)) } else { None };
         let topics = Arc::new(Topics::new(producer.clone()));
         let consumer = if produces { None } else { Some(Arc::new(ConsumerSide::new(client.clone(), topics.clone()))) };
+        let conf = std::mem::replace(conf, Conf::new());
         Ok(Arc::new_cyclic(|this| Self {
             name,
             kind,
@@ -149,20 +154,19 @@ pub unsafe extern "C" fn rd_kafka_new(
     errstr_size: usize,
 ) -> *mut Kafka {
     guard(std::ptr::null_mut(), || {
-        // SAFETY: the caller vouches for `conf`.
-        let given = unsafe { conf.as_ref() };
-        let made = without_signals(|| Kafka::new(kind, given.cloned().unwrap_or_else(Conf::new)));
+        let own = if conf.is_null() { rd_kafka_conf_new() } else { conf };
+        // SAFETY: the caller vouches for `conf`, and nobody else has a new one.
+        let Some(given) = (unsafe { own.as_mut() }) else { return std::ptr::null_mut() };
+        let made = without_signals(|| Kafka::new(kind, given));
+        if made.is_ok() || conf.is_null() {
+            // SAFETY: it came from `Box::into_raw`; the program may not use it after this call's success, and does not know of a new one.
+            unsafe { rd_kafka_conf_destroy(own) };
+        }
         match made {
-            Ok(kafka) => {
-                if !conf.is_null() {
-                    // SAFETY: it came from `Box::into_raw`, and the program may not use it after this call's success.
-                    drop(unsafe { Box::from_raw(conf) });
-                }
-                Arc::into_raw(kafka).cast_mut()
-            }
+            Ok(kafka) => Arc::into_raw(kafka).cast_mut(),
             Err(error) => {
                 // SAFETY: the caller vouches for the buffer.
-                unsafe { write_text(errstr, errstr_size, &error.to_string()) };
+                unsafe { write_text(errstr, errstr_size, error.message()) };
                 set_last_error(RespErr::of(&error), libc::EINVAL);
                 std::ptr::null_mut()
             }
@@ -313,6 +317,9 @@ pub unsafe extern "C" fn rd_kafka_outq_len(rk: *mut Kafka) -> c_int {
         producer.map_or(0, |producer| c_int::try_from(producer.in_queue()).unwrap_or(c_int::MAX))
     })
 }
+
+/// librdkafka's version whose interface this is.
+pub(crate) const VERSION: &str = "2.16.0";
 
 /// librdkafka's version whose interface this is, as its header writes it.
 #[unsafe(no_mangle)]

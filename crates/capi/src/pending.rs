@@ -69,27 +69,6 @@ answer! {
     rd_kafka_UserScramCredentialAlteration_destroy
     rd_kafka_UserScramCredentialAlteration_destroy_array
     rd_kafka_Uuid_destroy
-    rd_kafka_conf_dump_free
-    rd_kafka_conf_enable_sasl_queue
-    rd_kafka_conf_properties_show
-    rd_kafka_conf_set_background_event_cb
-    rd_kafka_conf_set_closesocket_cb
-    rd_kafka_conf_set_connect_cb
-    rd_kafka_conf_set_consume_cb
-    rd_kafka_conf_set_default_topic_conf
-    rd_kafka_conf_set_dr_cb
-    rd_kafka_conf_set_engine_callback_data
-    rd_kafka_conf_set_error_cb
-    rd_kafka_conf_set_events
-    rd_kafka_conf_set_log_cb
-    rd_kafka_conf_set_oauthbearer_token_refresh_cb
-    rd_kafka_conf_set_offset_commit_cb
-    rd_kafka_conf_set_open_cb
-    rd_kafka_conf_set_rebalance_cb
-    rd_kafka_conf_set_resolve_cb
-    rd_kafka_conf_set_socket_cb
-    rd_kafka_conf_set_stats_cb
-    rd_kafka_conf_set_throttle_cb
     rd_kafka_consumer_group_metadata_destroy
     rd_kafka_dump
     rd_kafka_error_destroy
@@ -130,10 +109,6 @@ answer! {
     rd_kafka_set_log_level
     rd_kafka_set_logger
     rd_kafka_share_partition_offsets_list_destroy
-    rd_kafka_topic_conf_destroy
-    rd_kafka_topic_conf_set_msg_order_cmp
-    rd_kafka_topic_conf_set_opaque
-    rd_kafka_topic_conf_set_partitioner_cb
     rd_kafka_topic_partition_destroy
     rd_kafka_topic_partition_list_add_range
     rd_kafka_topic_partition_list_sort
@@ -212,16 +187,11 @@ answer! {
     rd_kafka_acl_result_error
     rd_kafka_brokers_learned_ids
     rd_kafka_clusterid
-    rd_kafka_conf
-    rd_kafka_conf_dump
-    rd_kafka_conf_dup_filter
-    rd_kafka_conf_get_default_topic_conf
     rd_kafka_consume
     rd_kafka_consume_queue
     rd_kafka_consumer_group_metadata
     rd_kafka_consumer_group_metadata_new
     rd_kafka_consumer_group_metadata_new_with_genid
-    rd_kafka_default_topic_conf_dup
     rd_kafka_event_AlterConfigs_result
     rd_kafka_event_AlterConsumerGroupOffsets_result
     rd_kafka_event_AlterUserScramCredentials_result
@@ -265,9 +235,6 @@ answer! {
     rd_kafka_share_partition_offsets_offsets
     rd_kafka_share_partition_offsets_partition
     rd_kafka_share_queue_get_sasl
-    rd_kafka_topic_conf_dump
-    rd_kafka_topic_conf_dup
-    rd_kafka_topic_conf_new
     rd_kafka_topic_opaque
     rd_kafka_topic_partition_list_copy
     rd_kafka_topic_partition_list_find
@@ -307,8 +274,6 @@ answer! {
     rd_kafka_Uuid_most_significant_bits
     rd_kafka_assignment_lost
     rd_kafka_brokers_add
-    rd_kafka_conf_set_ssl_cert
-    rd_kafka_conf_set_ssl_cert_verify_cb
     rd_kafka_consume_batch
     rd_kafka_consume_callback
     rd_kafka_consume_callback_queue
@@ -340,8 +305,6 @@ answer! {
     rd_kafka_share_consumer_closed
     rd_kafka_share_partition_offsets_list_count
     rd_kafka_share_partition_offsets_offsets_cnt
-    rd_kafka_topic_conf_get
-    rd_kafka_topic_conf_set
     rd_kafka_topic_partition_available
     rd_kafka_topic_partition_get_leader_epoch
     rd_kafka_topic_partition_list_del
@@ -366,24 +329,10 @@ answer! {
     rd_kafka_commit_message
     rd_kafka_commit_queue
     rd_kafka_committed
-    rd_kafka_conf_interceptor_add_on_conf_destroy
-    rd_kafka_conf_interceptor_add_on_conf_dup
-    rd_kafka_conf_interceptor_add_on_conf_set
-    rd_kafka_conf_interceptor_add_on_new
     rd_kafka_errno2err
     rd_kafka_error_code
     rd_kafka_fatal_error
     rd_kafka_get_watermark_offsets
-    rd_kafka_interceptor_add_on_acknowledgement
-    rd_kafka_interceptor_add_on_broker_state_change
-    rd_kafka_interceptor_add_on_commit
-    rd_kafka_interceptor_add_on_consume
-    rd_kafka_interceptor_add_on_destroy
-    rd_kafka_interceptor_add_on_request_sent
-    rd_kafka_interceptor_add_on_response_received
-    rd_kafka_interceptor_add_on_send
-    rd_kafka_interceptor_add_on_thread_exit
-    rd_kafka_interceptor_add_on_thread_start
     rd_kafka_list_groups
     rd_kafka_metadata
     rd_kafka_mock_broker_add

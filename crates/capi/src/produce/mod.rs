@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use felice::{Client, Error, FinishedBatch, NewRecord, Producer};
+use felice::{Client, Error, FinishedBatch, NewRecord, Producer, Properties};
 
 use crate::boundary::{bytes, guard, set_last_error};
 use crate::conf::Conf;
@@ -44,8 +44,8 @@ pub(crate) struct ProducerSide {
 }
 
 impl ProducerSide {
-    pub(crate) fn new(client: &Client, conf: &Conf, main: &Arc<Queue>) -> Result<Self, Error> {
-        let config = conf.properties.producer_config()?;
+    pub(crate) fn new(client: &Client, properties: &Properties, conf: &Conf, main: &Arc<Queue>) -> Result<Self, Error> {
+        let config = properties.producer_config()?;
         let deliveries = Arc::new(Deliveries::default());
         let reports = conf.callbacks.dr_msg_cb.is_some() || conf.enabled_events & kind::DR != 0;
         let (told, queue) = (deliveries.clone(), main.clone());

@@ -1,0 +1,91 @@
+//! From librdkafka's properties to those of our client.
+
+use felice::config::find_property;
+use felice::{Defaults, Properties};
+
+use super::table::{Kind, Scope, properties};
+use super::{Conf, TopicConf};
+
+/// Properties that our client knows under the same name with another meaning.
+const OTHERS: &[&str] = &[
+    // Here it is how long a topic is remembered; our client's is when it is looked up again, which here is called
+    // topic.metadata.refresh.interval.ms.
+    "metadata.max.age.ms",
+    // PKCS#12 here, PEM there.
+    "ssl.keystore.location",
+    // Of topics; of consumers there.
+    "auto.commit.enable",
+    // Of topics, and handled by itself.
+    "request.timeout.ms",
+    "compression.codec",
+    // Numbers that our client names.
+    "request.required.acks",
+];
+
+impl Conf {
+    /// The settings of our client that follow from these.
+    ///
+    /// # Errors
+    /// Where our client refuses a value that librdkafka accepts.
+    pub(super) fn properties(&self) -> Result<Properties, String> {
+        let mut mapped = Properties::with_defaults(Defaults::Librdkafka);
+        for property in properties(Scope::Global) {
+            let known = find_property(property.name).is_some() && !OTHERS.contains(&property.name);
+            if !known || self.values.current(property.name).is_none() {
+                continue;
+            }
+            let value = match property.kind {
+                Kind::Float { .. } => Some(self.values.float(property.name).to_string()),
+                _ => self.values.shown(property),
+            };
+            if let Some(value) = value {
+                put(&mut mapped, property.name, &value)?;
+            }
+        }
+        let pem = [
+            ("ssl.certificate.pem", &self.certificates.certificate),
+            ("ssl.key.pem", &self.certificates.key),
+            ("ssl.ca.pem", &self.certificates.ca),
+        ];
+        for (name, pem) in pem {
+            if let Some(pem) = pem {
+                put(&mut mapped, name, pem)?;
+            }
+        }
+        self.topic.map(self, &mut mapped)?;
+        Ok(mapped)
+    }
+}
+
+impl TopicConf {
+    /// Puts what these settings mean for our client into `mapped`.
+    fn map(&self, conf: &Conf, mapped: &mut Properties) -> Result<(), String> {
+        for property in properties(Scope::Topic) {
+            let known = find_property(property.name).is_some() && !OTHERS.contains(&property.name);
+            let global = super::find_exact(Scope::Global, property.name).is_some();
+            if !known || global || self.values.current(property.name).is_none() {
+                continue;
+            }
+            if let Some(value) = self.values.shown(property) {
+                put(mapped, property.name, &value)?;
+            }
+        }
+        let acks = match self.int("acks") {
+            0 => "0",
+            1 => "1",
+            // Brokers know no other number.
+            _ => "all",
+        };
+        put(mapped, "acks", acks)?;
+        put(mapped, "request.timeout.produce.ms", &self.int("request.timeout.ms").to_string())?;
+        let codec = match self.text("compression.codec") {
+            Some("inherit") | None => conf.text("compression.codec").unwrap_or("none"),
+            Some(own) => own,
+        };
+        put(mapped, "compression.type", codec)
+    }
+}
+
+fn put(mapped: &mut Properties, name: &str, value: &str) -> Result<(), String> {
+    mapped.set(name, value).map_err(|error| error.message().to_owned())
+}
