@@ -71,3 +71,26 @@ pub(crate) unsafe fn write_text(buffer: *mut c_char, size: usize, message: &str)
         *buffer.add(length) = 0;
     }
 }
+
+/// A copy of a text in memory of C's, for the program to free; NULL where there is none, or where C could not read it.
+pub(crate) fn malloc_text(text: &str) -> *mut c_char {
+    // SAFETY: strdup reads up to the NUL byte that `CString` has put there.
+    std::ffi::CString::new(text).map_or(std::ptr::null_mut(), |text| unsafe { libc::strdup(text.as_ptr()) })
+}
+
+/// Runs `body` with all signals blocked, so that threads started in it, and those that they start, never handle one of the program's.
+pub(crate) fn without_signals<T>(body: impl FnOnce() -> T) -> T {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are written before they are read.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let result = body();
+    if blocked {
+        // SAFETY: `before` was written by the call that succeeded.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    }
+    result
+}

@@ -3,8 +3,9 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use crate::boundary::guard;
+use crate::boundary::{guard, write_text};
 use crate::handle::Kafka;
+use crate::log::Context;
 use crate::op::{Op, Serve, Served, serve, serve_all};
 use crate::queue::QueueRef;
 use crate::types::{Message, RespErr};
@@ -55,7 +56,8 @@ pub(crate) enum Body {
 }
 
 impl Event {
-    fn new(kafka: &Kafka, served: Served) -> Option<Box<Self>> {
+    /// `None` where nothing was served.
+    pub(crate) fn new(kafka: &Kafka, served: Served) -> Option<Box<Self>> {
         let body = match served {
             Served::Nothing => return None,
             Served::Message(message) => Body::Message(message),
@@ -306,6 +308,21 @@ pub unsafe extern "C" fn rd_kafka_event_log(
                 *level = line.level;
             }
         }
+        0
+    })
+}
+
+/// Writes the names of a log event's debug contexts, with commas between; −1 for other events.
+///
+/// # Safety
+/// `rkev` is NULL or came from [`rd_kafka_queue_poll`]; `dst` has `dstsize` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_event_debug_contexts(rkev: *mut Event, dst: *mut c_char, dstsize: usize) -> c_int {
+    guard(-1, || {
+        // SAFETY: the caller vouches for the event.
+        let Some(Body::Op(Op::Log(line))) = (unsafe { rkev.as_ref() }).map(|event| &event.body) else { return -1 };
+        // SAFETY: the caller vouches for the buffer.
+        unsafe { write_text(dst, dstsize, &Context::names(line.contexts)) };
         0
     })
 }

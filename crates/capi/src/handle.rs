@@ -1,14 +1,19 @@
 //! `rd_kafka_t`: a producer or a consumer.
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use felice::{Client, Error, ErrorKind};
 
-use crate::boundary::{guard, set_last_error, write_text};
+use crate::background::Background;
+use crate::boundary::{guard, set_last_error, without_signals, write_text};
+use crate::brokers::Brokers;
 use crate::conf::{ClientKind, Conf, rd_kafka_conf_destroy, rd_kafka_conf_new};
 use crate::consume::ConsumerSide;
+use crate::event::kind;
+use crate::log::{Context, LogSettings, Logger, level};
 use crate::op::serve_all;
 use crate::produce::ProducerSide;
 use crate::queue::Queue;
@@ -61,6 +66,13 @@ pub struct Kafka {
     pub(crate) main: Arc<Queue>,
     pub(crate) producer: Option<Arc<ProducerSide>>,
     pub(crate) consumer: Option<Arc<ConsumerSide>>,
+    pub(crate) log: Arc<Logger>,
+    pub(crate) brokers: Arc<Brokers>,
+    pub(crate) background: Background,
+    /// When it was made.
+    pub(crate) since: Instant,
+    /// It is being destroyed.
+    ending: AtomicBool,
     /// The process that made it: in a forked child nothing of it works.
     process: u32,
     this: Weak<Self>,
@@ -88,12 +100,27 @@ impl Kafka {
         let name = CString::new(format!("{id}#{kind_name}-{number}")).unwrap_or_default();
         let client = Client::with_properties(properties.clone()).lazy()?;
         let main = Queue::new();
+        let log = Arc::new(Logger::new(LogSettings {
+            name: name.clone(),
+            level: c_int::try_from(conf.int("log_level")).unwrap_or(level::INFO),
+            debug: u32::try_from(conf.int("debug")).unwrap_or(0),
+            callback: conf.callbacks.log_cb,
+            thread_name: conf.flag("log.thread.name"),
+            queue: conf.flag("log.queue"),
+        }));
+        let errors = conf.callbacks.error_cb.is_some() || conf.enabled_events & kind::ERROR != 0;
+        let close_is_logged = conf.flag("log.connection.close");
+        let brokers = Arc::new(Brokers::new(log.clone(), main.clone(), errors, close_is_logged));
+        let bootstrap = conf.text("metadata.broker.list").unwrap_or_default();
+        brokers.configured(bootstrap.split(',').map(str::trim).filter(|address| !address.is_empty()));
+        let seen = brokers.clone();
+        felice::raw::observe(&client, move |what| seen.see(what));
         let producer =
             if produces { Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main)?)) } else { None };
         let topics = Arc::new(Topics::new(producer.clone()));
         let consumer = if produces { None } else { Some(Arc::new(ConsumerSide::new(client.clone(), topics.clone()))) };
         let conf = std::mem::replace(conf, Conf::new());
-        Ok(Arc::new_cyclic(|this| Self {
+        let kafka = Arc::new_cyclic(|this| Self {
             name,
             kind,
             conf,
@@ -102,10 +129,42 @@ impl Kafka {
             main,
             producer,
             consumer,
+            log,
+            brokers,
+            background: Background::default(),
+            since: Instant::now(),
+            ending: AtomicBool::new(false),
             process: std::process::id(),
             this: this.clone(),
             _counted: counted,
-        }))
+        });
+        kafka.log.attach(kafka.pointer());
+        crate::stats::start(&kafka);
+        if kafka.conf.callbacks.background_event_cb.is_some() {
+            kafka.background.queue(&kafka);
+        }
+        kafka.log.debug(Context::GENERIC, "INIT", || {
+            format!(
+                "librdkafka v2.16.0 (Felice {}) {} initialized",
+                env!("CARGO_PKG_VERSION"),
+                kafka.name.to_string_lossy()
+            )
+        });
+        Ok(kafka)
+    }
+
+    pub(crate) fn is_producer(&self) -> bool {
+        self.kind == PRODUCER
+    }
+
+    /// Whether it is being destroyed.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Who leads a partition; −1 where nobody does or it is not known.
+    pub(crate) fn leader(&self, topic: &str, partition: i32) -> i32 {
+        self.brokers.cluster().partition(topic, partition).and_then(|known| known.leader).unwrap_or(-1)
     }
 
     /// The pointer that the program knows it by.
@@ -123,23 +182,6 @@ impl Kafka {
     pub(crate) fn is_forked(&self) -> bool {
         self.process != std::process::id()
     }
-}
-
-/// Runs `body` with all signals blocked, so that threads started in it, and those that they start, never handle one of the program's.
-fn without_signals<T>(body: impl FnOnce() -> T) -> T {
-    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: both sets are written before they are read.
-    let blocked = unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
-    };
-    let result = body();
-    if blocked {
-        // SAFETY: `before` was written by the call that succeeded.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    }
-    result
 }
 
 /// A producer or consumer; it takes `conf` over where it succeeds. NULL where it does not, and `errstr` says why.
@@ -201,6 +243,7 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
             std::mem::forget(kafka);
             return;
         }
+        kafka.ending.store(true, Ordering::Relaxed);
         if let Some(consumer) = &kafka.consumer {
             consumer.end(flags & NO_CONSUMER_CLOSE == 0);
         }
@@ -208,13 +251,15 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
             producer.end();
         }
         kafka.main.close();
+        kafka.background.end();
+        kafka.log.detach();
     });
 }
 
 /// How many threads work for the handles of this process.
 #[unsafe(no_mangle)]
 pub extern "C" fn rd_kafka_thread_cnt() -> c_int {
-    guard(0, || c_int::try_from(felice::raw::threads()).unwrap_or(c_int::MAX))
+    guard(0, || c_int::try_from(felice::raw::threads() + crate::background::threads()).unwrap_or(c_int::MAX))
 }
 
 /// Waits until every handle of this process is gone: 0, or −1 where the time was up before.

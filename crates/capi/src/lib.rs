@@ -10,18 +10,23 @@
 //! - [`topic`], [`topic_partition`]: topics and lists of partitions
 //! - [`errors`]: codes, names, texts
 //! - [`types`]: layouts and numbers
-//! - `log`, `stats`: what a handle tells of itself
+//! - [`metadata`]: what is asked about the cluster
+//! - `log`, `stats`, `brokers`: what a handle tells of itself
+//! - `background`: the queue that a thread of the library serves
 //! - [`pending`]: names that are exported and not built
 
+pub mod background;
 mod boundary;
+mod brokers;
 pub mod conf;
 pub mod consume;
 pub mod errors;
 pub mod event;
 pub mod handle;
 pub mod headers;
-mod log;
+pub mod log;
 pub mod message;
+pub mod metadata;
 mod op;
 pub mod pending;
 pub mod produce;

@@ -198,7 +198,7 @@ fn carry_out(kafka: &Kafka, op: Op, how: Serve) -> Option<Op> {
                 }
             }
         }
-        Op::Log(line) => line.print(kafka),
+        Op::Log(line) => kafka.log.print(&line),
     }
     None
 }

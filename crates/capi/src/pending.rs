@@ -73,12 +73,8 @@ answer! {
     rd_kafka_dump
     rd_kafka_error_destroy
     rd_kafka_get_err_descs
-    rd_kafka_group_list_destroy
-    rd_kafka_log_print
-    rd_kafka_log_syslog
     rd_kafka_mem_free
     rd_kafka_messages_destroy
-    rd_kafka_metadata_destroy
     rd_kafka_mock_broker_set_host_port
     rd_kafka_mock_cgrp_consumer_target_assignment
     rd_kafka_mock_cgrp_consumer_target_assignment_destroy
@@ -106,8 +102,6 @@ answer! {
     rd_kafka_mock_start_request_tracking
     rd_kafka_mock_stop_request_tracking
     rd_kafka_mock_topic_set_error
-    rd_kafka_set_log_level
-    rd_kafka_set_logger
     rd_kafka_share_partition_offsets_list_destroy
     rd_kafka_topic_partition_destroy
     rd_kafka_topic_partition_list_add_range
@@ -186,7 +180,6 @@ answer! {
     rd_kafka_Uuid_new
     rd_kafka_acl_result_error
     rd_kafka_brokers_learned_ids
-    rd_kafka_clusterid
     rd_kafka_consume
     rd_kafka_consume_queue
     rd_kafka_consumer_group_metadata
@@ -227,7 +220,6 @@ answer! {
     rd_kafka_mock_cluster_handle
     rd_kafka_mock_cluster_new
     rd_kafka_mock_get_requests
-    rd_kafka_queue_get_background
     rd_kafka_queue_get_partition
     rd_kafka_queue_get_sasl
     rd_kafka_share_consumer_new
@@ -284,12 +276,10 @@ answer! {
     rd_kafka_consumer_group_metadata_generation_id
     rd_kafka_consumer_group_state_code
     rd_kafka_consumer_group_type_code
-    rd_kafka_controllerid
     rd_kafka_errno
     rd_kafka_error_is_fatal
     rd_kafka_error_is_retriable
     rd_kafka_error_txn_requires_abort
-    rd_kafka_event_debug_contexts
     rd_kafka_messages_count
     rd_kafka_mock_request_api_key
     rd_kafka_mock_request_id
@@ -333,8 +323,6 @@ answer! {
     rd_kafka_error_code
     rd_kafka_fatal_error
     rd_kafka_get_watermark_offsets
-    rd_kafka_list_groups
-    rd_kafka_metadata
     rd_kafka_mock_broker_add
     rd_kafka_mock_broker_decommission
     rd_kafka_mock_broker_error_stack_cnt
@@ -369,7 +357,6 @@ answer! {
     rd_kafka_query_watermark_offsets
     rd_kafka_resume_partitions
     rd_kafka_seek
-    rd_kafka_set_log_queue
     rd_kafka_share_acknowledge
     rd_kafka_share_acknowledge_offset
     rd_kafka_share_acknowledge_type

@@ -152,7 +152,7 @@ impl Queue {
             if let Some(popped) = state.pop() {
                 return Some(popped);
             }
-            if std::mem::take(&mut state.yielded) {
+            if state.closed || std::mem::take(&mut state.yielded) {
                 return Some(Popped::Yield);
             }
             let left = deadline.left()?;
@@ -171,7 +171,7 @@ impl Queue {
             if !state.is_empty() {
                 return true;
             }
-            if std::mem::take(&mut state.yielded) {
+            if state.closed || std::mem::take(&mut state.yielded) {
                 return false;
             }
             let Some(left) = deadline.left() else { return false };
@@ -245,6 +245,11 @@ impl Queue {
             (std::mem::take(&mut state.urgent), std::mem::take(&mut state.ops))
         };
         drop(thrown_away);
+    }
+
+    /// Whether [`Self::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     fn set_notify(&self, notify: Notify) {

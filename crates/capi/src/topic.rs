@@ -42,6 +42,16 @@ impl Topics {
         Some(topic)
     }
 
+    /// The topics that there are handles of.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> usize {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The pointer that a message of this topic carries.
     pub(crate) fn pointer(&self, name: &str) -> *mut c_void {
         self.get(name).map_or(std::ptr::null_mut(), |topic| Arc::as_ptr(&topic).cast_mut().cast())

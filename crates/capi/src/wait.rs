@@ -83,6 +83,22 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// As [`block_on`], until a time; `None` where it was up before. The future is dropped then.
+pub(crate) fn block_until<F: Future>(future: F, deadline: Deadline) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let signal = Arc::new(Signal::default());
+    let waker = Waker::from(signal.clone());
+    loop {
+        let seen = signal.count();
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(output);
+        }
+        if !signal.wait(seen, deadline) {
+            return None;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

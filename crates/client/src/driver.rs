@@ -21,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock;
 use crate::consumer::{ConsumerDriver, ConsumerKey};
+use crate::observe::{Observed, Observer};
 use crate::producer::{ProducerShared, Tag};
 use crate::reader::ReaderShared;
 
@@ -197,6 +198,7 @@ pub(crate) struct Driver {
     pub(crate) producers: BTreeMap<ProducerKey, Arc<ProducerShared>>,
     pub(crate) readers: BTreeMap<ReaderKey, Arc<ReaderShared>>,
     pub(crate) consumers: BTreeMap<ConsumerKey, ConsumerDriver>,
+    pub(crate) observer: Option<Observer>,
 }
 
 impl Driver {
@@ -216,6 +218,13 @@ impl Driver {
             producers: BTreeMap::new(),
             readers: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            observer: None,
+        }
+    }
+
+    fn observe(&mut self, what: Observed<'_>) {
+        if let Some(observer) = &mut self.observer {
+            observer.see(what);
         }
     }
 
@@ -267,10 +276,17 @@ impl Driver {
 
     fn handle_event(&mut self, now: Now, event: NetEvent) {
         match event {
-            NetEvent::Connected(id) => self.core.handle_connected(now, id),
-            NetEvent::Frame(id, frame) => self.core.handle_frame(now, id, frame),
+            NetEvent::Connected(id) => {
+                self.observe(Observed::Connected { connection: id });
+                self.core.handle_connected(now, id);
+            }
+            NetEvent::Frame(id, frame) => {
+                self.observe(Observed::Received { connection: id, bytes: frame.len() });
+                self.core.handle_frame(now, id, frame);
+            }
             NetEvent::Disconnected(id, error) => {
                 self.connections.remove(&id);
+                self.observe(Observed::Disconnected { connection: id, error: &error });
                 self.core.handle_disconnected(now, id, error);
             }
         }
@@ -318,6 +334,8 @@ impl Driver {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Connect { id, address, lane: _ } => {
+                let broker = self.core.broker_of(id);
+                self.observe(Observed::Connecting { connection: id, broker, address: &address });
                 let outgoing = Arc::new(Outgoing::default());
                 let task = tokio::spawn(connection(
                     id,
@@ -330,11 +348,13 @@ impl Driver {
                 self.connections.insert(id, ConnectionHandle { outgoing, task: task.abort_handle() });
             }
             Output::Send { id, frame } => {
+                self.observe(Observed::Sent { connection: id, frame: &frame });
                 if let Some(connection) = self.connections.get(&id) {
                     connection.outgoing.push(frame);
                 }
             }
             Output::Close { id } => {
+                self.observe(Observed::Closed { connection: id });
                 self.connections.remove(&id);
             }
         }
@@ -343,6 +363,7 @@ impl Driver {
     fn announce(&mut self, now: Now, event: Event<Tag>) {
         match event {
             Event::Metadata(metadata) => {
+                self.observe(Observed::Metadata(&metadata));
                 for (key, producer) in self.producers.clone() {
                     producer.handle_metadata(&mut self.core, key, &metadata);
                 }

@@ -74,6 +74,7 @@ mod clock;
 mod consumer;
 mod driver;
 mod fetched_batch;
+mod observe;
 mod producer;
 #[doc(hidden)]
 pub mod raw;

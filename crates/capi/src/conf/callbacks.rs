@@ -131,7 +131,7 @@ impl Callbacks {
     /// What holds in a new configuration.
     pub(super) fn new() -> Self {
         Self {
-            log_cb: Some(super::log_print),
+            log_cb: Some(crate::log::rd_kafka_log_print),
             socket_cb: Some(default_socket),
             open_cb: Some(default_open),
             ..Self::default()

@@ -24,14 +24,13 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 pub use callbacks::Callbacks;
 pub use exports::{rd_kafka_conf_destroy, rd_kafka_conf_new};
 pub use interceptors::Interceptors;
+pub(crate) use table::DEBUG_CONTEXTS;
 pub use topic::TopicConf;
 
 use certificates::Certificates;
 use plugins::Plugin;
 use table::{Kind, Property, Scope, find, find_exact, properties};
 use values::{Refusal, Values};
-
-use crate::handle::Kafka;
 
 /// `rd_kafka_conf_res_t`.
 #[repr(transparent)]
@@ -379,25 +378,6 @@ unsafe fn copy(new: *mut Conf, old: *const Conf, property: &'static Property, le
         }
         (*new).values.put(property, value);
     }
-}
-
-/// Writes a line of the log to standard error, in librdkafka's form.
-///
-/// # Safety
-/// `rk` is NULL or a handle; the texts end in NUL bytes or are NULL.
-pub(crate) unsafe extern "C" fn log_print(rk: *const Kafka, level: c_int, fac: *const c_char, buf: *const c_char) {
-    // SAFETY: the caller vouches for the texts and the handle.
-    let (name, fac, buf) = unsafe {
-        let name = if rk.is_null() { std::ptr::null() } else { crate::handle::rd_kafka_name(rk) };
-        let text = |text: *const c_char| if text.is_null() { c"" } else { CStr::from_ptr(text) }.to_string_lossy();
-        (text(name), text(fac), text(buf))
-    };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    // Where standard error is closed there is nobody to tell.
-    let _ = std::io::Write::write_all(
-        &mut std::io::stderr(),
-        format!("%{level}|{}.{:03}|{fac}|{name}| {buf}\n", now.as_secs(), now.subsec_millis()).as_bytes(),
-    );
 }
 
 #[cfg(test)]

@@ -94,6 +94,11 @@ impl ConsumerSide {
         Ok(())
     }
 
+    /// What statistics tell of the group; `None` without one.
+    pub(crate) fn group_stats(&self) -> Option<serde_json::Value> {
+        None
+    }
+
     /// The handle goes.
     pub(crate) fn end(&self, _leave: bool) {
         self.close();

@@ -1,6 +1,49 @@
-//! Statistics as JSON.
+//! Statistics as JSON, every `statistics.interval.ms`: to `stats_cb`, or as an event.
+//!
+//! - this file: when they are made, and the text that a program may keep
+//! - `document`: what they say
+//! - `window`: values of the last interval
+//! - `source`: what producers and consumers tell of their partitions
+
+mod document;
+mod source;
+mod window;
 
 use std::ffi::c_char;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::source::PartitionStats;
+pub(crate) use self::window::Window;
+use crate::event::kind;
+use crate::handle::Kafka;
+use crate::op::Op;
+
+/// Begins to make statistics, where the program wants any.
+pub(crate) fn start(kafka: &Arc<Kafka>) {
+    let interval = u64::try_from(kafka.conf.int("statistics.interval.ms")).unwrap_or(0);
+    let wanted = kafka.conf.callbacks.stats_cb.is_some() || kafka.conf.enabled_events & kind::STATS != 0;
+    if interval == 0 || !wanted {
+        return;
+    }
+    let weak = Arc::downgrade(kafka);
+    felice::raw::spawn(&kafka.client, async move {
+        let interval = Duration::from_millis(interval);
+        let mut due = std::time::Instant::now() + interval;
+        loop {
+            felice::raw::sleep(due.saturating_duration_since(std::time::Instant::now())).await;
+            // Counted from the last time that was due, so that the intervals do not drift.
+            due = (due + interval).max(std::time::Instant::now());
+            let Some(kafka) = weak.upgrade() else { return };
+            if kafka.is_ending() {
+                return;
+            }
+            if let Some(json) = Json::new(&document::make(&kafka).to_string()) {
+                kafka.main.push(Op::Stats(Box::new(json)));
+            }
+        }
+    });
+}
 
 /// A text in memory of C's, so that a program may keep and free it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use felice::{BorrowedRecord, Client, Consumer, OffsetSpec, Reader, Seek, StartAt, TopicPartition};
 
@@ -17,6 +17,8 @@ use crate::output::on_terminal;
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 /// How often `-e` looks whether a member has come to the end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// With `-g -e`: how long to go on while the group gives no partition. Longer than a rebalance usually takes.
+const UNASSIGNED_MAX: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
     let from = Start::parse(&args.offset, &now())?;
@@ -105,11 +107,21 @@ async fn read_as_member(
         let reached = |p: &TopicPartition| handle.position(p) >= until.get(p).copied();
         !mine.is_empty() && mine.iter().all(reached)
     };
+    let mut given = Instant::now();
     while printer.left > 0 {
         let next = tokio::select! {
             next = consumer.next_batch() => next,
             () = tokio::time::sleep(LOOK_EVERY), if until.is_some() => {
                 if until.as_ref().is_some_and(at_the_end) {
+                    break;
+                }
+                if !handle.assignment().is_empty() {
+                    given = Instant::now();
+                } else if given.elapsed() > UNASSIGNED_MAX {
+                    anstream::eprintln!(
+                        "note: the group gave this member no partition for {} s: others may have them all (felice group members shows who)",
+                        UNASSIGNED_MAX.as_secs()
+                    );
                     break;
                 }
                 continue;

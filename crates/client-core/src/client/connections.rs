@@ -151,6 +151,14 @@ impl Links {
 }
 
 impl<T> ClientCore<T> {
+    /// The broker to which a connection leads; `None` for an address of `bootstrap.servers`, or where it is gone.
+    pub fn broker_of(&self, id: ConnectionId) -> Option<BrokerId> {
+        match self.links.by_id.get(&id)?.0 {
+            Node::Bootstrap(_) => None,
+            Node::Broker(broker) => Some(broker),
+        }
+    }
+
     /// A connection's bytes flow, TLS included.
     pub fn handle_connected(&mut self, now: Now, id: ConnectionId) {
         let Some(key) = self.links.by_id.get(&id).copied() else { return };

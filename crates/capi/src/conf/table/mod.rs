@@ -4,6 +4,8 @@
 
 mod client;
 mod general;
+
+pub(crate) use general::DEBUG_CONTEXTS;
 mod security;
 mod topic;
 
