@@ -128,6 +128,21 @@ fn a_release_that_was_heard_leaves_the_rest_to_the_session() {
 }
 
 #[test]
+fn an_assignment_that_says_nothing_new_asks_for_nothing() {
+    let mut w = with_a_long_session();
+    let (id, _) = w.request(pulse);
+    w.lose(id);
+    w.coordinator();
+    // Who says everything is told everything.
+    let (id, again) = w.request(pulse);
+    assert_eq!(owned(&again).unwrap(), [(uuid(1), vec![0, 1])].into());
+    w.answer(id, pulsed(1, Some(&[(1, &[0, 1])])));
+    let _ = w.request(pulse);
+    w.pass(Duration::from_secs(40));
+    assert_eq!(w.has().len(), 2);
+}
+
+#[test]
 fn the_coordinators_clock_runs_since_it_asked_first() {
     let mut w = member(&[("session.timeout.ms", "60000"), ("max.poll.interval.ms", "20000")]);
     w.obedient = false;

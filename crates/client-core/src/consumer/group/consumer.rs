@@ -210,15 +210,16 @@ impl GroupMember {
                 target.entry(topic.topic_id).or_default().extend(topic.partitions);
             }
             self.consumer.target = target;
-            // The coordinator waits until it hears that this is carried out, also where nothing is left to do: a partition of a topic that is
-            // gone may have been let go before the coordinator asked.
-            let carried_out = self.consumer.target == self.owned_by_id();
-            if carried_out || !self.consumer.told_is_wanted() {
-                self.consumer.releasing.get_or_insert(asked);
-            }
-            // Where it says again what it waits for, it goes on waiting.
-            self.calm = self.consumer.releasing.unwrap_or(asked);
-            if carried_out && let Some(told) = &mut self.consumer.told {
+            // Where the coordinator says again what it waits for, it goes on waiting.
+            let waits = !self.consumer.told_is_wanted();
+            let since = self.consumer.releasing.filter(|_| waits).unwrap_or(asked);
+            self.consumer.releasing = waits.then_some(since);
+            self.calm = since;
+            // It waits until it hears that this is carried out, also where nothing is left to do: a partition of a topic that is gone may have
+            // been let go before it asked.
+            if self.consumer.target == self.owned_by_id()
+                && let Some(told) = &mut self.consumer.told
+            {
                 told.owned = None;
                 self.partitions.changed = true;
             }
