@@ -28,10 +28,19 @@ impl ClassicGroup {
         if request.generation_id != self.generation_id {
             return Err(ErrorCode::ILLEGAL_GENERATION);
         }
-        if differs(request.protocol_type.as_ref(), self.protocol_type.as_ref())
-            || differs(request.protocol_name.as_ref(), self.protocol_name.as_ref())
-        {
+        if differs(request.protocol_type.as_ref(), self.protocol_type.as_ref()) {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
+        if differs(request.protocol_name.as_ref(), self.protocol_name.as_ref()) {
+            // A consumer group tells each classic member the protocol that this member likes best. When the group becomes classic between a
+            // member's JoinGroup and its SyncGroup, it has one for all: the member joins again and hears of it. Apache Kafka refuses it for good.
+            let member = self.members.get(member_id);
+            let offered = request.protocol_name.as_ref().is_some_and(|name| member.is_some_and(|m| m.supports(name)));
+            return Err(if offered {
+                ErrorCode::REBALANCE_IN_PROGRESS
+            } else {
+                ErrorCode::INCONSISTENT_GROUP_PROTOCOL
+            });
         }
         match self.state {
             ClassicGroupState::Empty => return Err(ErrorCode::UNKNOWN_MEMBER_ID),

@@ -150,6 +150,40 @@ impl Coordinator {
         }
     }
 
+    /// The generation in which a member is that offers these protocols.
+    fn joins_with(&mut self, id: &str, protocols: &[&str]) -> i32 {
+        let protocols = protocols.iter().map(|name| JoinGroupRequestProtocol {
+            name: (*name).into(),
+            metadata: subscription(&["a", "t"], &Owned::new()),
+            ..Default::default()
+        });
+        let request = JoinGroupRequest {
+            group_id: "group".into(),
+            session_timeout_ms: 45_000,
+            rebalance_timeout_ms: 60_000,
+            member_id: id.into(),
+            protocol_type: "consumer".into(),
+            protocols: protocols.collect(),
+            ..Default::default()
+        };
+        let waiter = self.send(9, |groups, now, view, caller| groups.handle_join_group(now, view, caller, &request));
+        self.joined(waiter).unwrap().generation_id
+    }
+
+    /// What a member is answered that asks for its assignment under this protocol.
+    fn syncs_with(&mut self, id: &str, generation_id: i32, protocol: &str) -> ErrorCode {
+        let request = SyncGroupRequest {
+            group_id: "group".into(),
+            generation_id,
+            member_id: id.into(),
+            protocol_type: Some("consumer".into()),
+            protocol_name: Some(protocol.into()),
+            ..Default::default()
+        };
+        let waiter = self.send(5, |groups, now, view, caller| groups.handle_sync_group(now, view, caller, request));
+        self.synced(waiter).unwrap().error_code
+    }
+
     pub(super) fn heartbeat(&mut self, id: &str, generation_id: i32) -> ErrorCode {
         let request =
             HeartbeatRequest { group_id: "group".into(), generation_id, member_id: id.into(), ..Default::default() };
@@ -411,34 +445,25 @@ fn a_sync_may_name_any_protocol_that_its_member_offers() {
     let mut world = Coordinator::new(&[("t", 4)], &[]);
     world.beat(joining("consumer", &["t"]));
     let id = world.member_id(&["t"]);
-    let protocol = |name: &str| JoinGroupRequestProtocol {
-        name: name.into(),
-        metadata: subscription(&["t"], &Owned::new()),
-        ..Default::default()
-    };
-    let request = JoinGroupRequest {
-        group_id: "group".into(),
-        session_timeout_ms: 45_000,
-        rebalance_timeout_ms: 60_000,
-        member_id: id.as_str().into(),
-        protocol_type: "consumer".into(),
-        protocols: vec![protocol("range"), protocol("cooperative-sticky")],
-        ..Default::default()
-    };
-    let waiter = world.send(9, |groups, now, view, caller| groups.handle_join_group(now, view, caller, &request));
-    let generation_id = world.joined(waiter).unwrap().generation_id;
+    let generation_id = world.joins_with(&id, &["range", "cooperative-sticky"]);
     for (name, expected) in
         [("cooperative-sticky", ErrorCode::NONE), ("sticky", ErrorCode::INCONSISTENT_GROUP_PROTOCOL)]
     {
-        let request = SyncGroupRequest {
-            group_id: "group".into(),
-            generation_id,
-            member_id: id.as_str().into(),
-            protocol_type: Some("consumer".into()),
-            protocol_name: Some(name.into()),
-            ..Default::default()
-        };
-        let waiter = world.send(5, |groups, now, view, caller| groups.handle_sync_group(now, view, caller, request));
-        assert_eq!(world.synced(waiter).unwrap().error_code, expected, "{name}");
+        assert_eq!(world.syncs_with(&id, generation_id, name), expected, "{name}");
     }
+}
+
+/// The group may have become classic since it was answered to join, and taken another of its protocols for all.
+#[test]
+fn a_member_that_joined_a_consumer_group_and_syncs_in_a_classic_one_joins_again() {
+    let mut world = Coordinator::new(&[("a", 4)], &[]);
+    world.beat(joining("consumer", &["a"]));
+    let [first, second, third] = [(); 3].map(|()| world.member_id(&["a"]));
+    world.joins_with(&first, &["sticky", "range"]);
+    world.joins_with(&third, &["sticky", "range"]);
+    let generation_id = world.joins_with(&second, &["range", "sticky"]);
+    world.beat(beating("consumer", -1));
+    assert!(!world.is_consumer());
+    assert_eq!(world.syncs_with(&second, generation_id, "range"), ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(world.syncs_with(&second, generation_id, "roundrobin"), ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
 }
