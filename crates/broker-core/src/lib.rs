@@ -24,6 +24,7 @@ mod fetch_session;
 mod flush;
 mod groups;
 mod maintenance;
+pub mod mock;
 mod partition;
 mod purgatory;
 mod random;

@@ -89,6 +89,14 @@ impl Partition {
         }
     }
 
+    /// The leader has changed: batches carry the next epoch from here on, and who believes in an older one is refused.
+    pub(crate) fn begin_leader_epoch(&mut self) -> Result<i32, LogError> {
+        let epoch = self.leader_epoch.saturating_add(1);
+        self.log.assign_epoch_start_offset(epoch, self.log.log_end_offset())?;
+        self.leader_epoch = epoch;
+        Ok(epoch)
+    }
+
     /// Appends a client's batch, whose records were checked.
     pub(crate) fn append(&mut self, now: Now, batch: BytesMut) -> Result<AppendInfo, AppendError> {
         let info = self.log.append_as_leader(now, batch, self.leader_epoch, AppendOrigin::Client)?;

@@ -329,7 +329,7 @@ struct Kept {
 }
 
 /// Random enough for ids: the standard library keys its hash maps by the system's randomness.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -51,7 +51,7 @@ impl Clock {
         }
     }
 
-    fn to_tokio(self, instant: Instant) -> tokio::time::Instant {
+    pub(crate) fn to_tokio(self, instant: Instant) -> tokio::time::Instant {
         self.0 + Duration::from_nanos(instant.0)
     }
 }

@@ -15,6 +15,8 @@
 //! Serves producing, fetching and administration to every Kafka client; no groups, transactions, TLS or SASL yet: `docs/broker.md` has the
 //! table of APIs.
 //!
+//! [`mock::MockCluster`] is several nodes over one broker, with faults on request, for tests of clients: `docs/mock.md`.
+//!
 //! The decisions are `felice_broker_core`'s; here are the sockets ([`server`](self)), the loop that feeds the core (`driver`), and the
 //! operating system's disk (`disk_os`). A broker runs on one thread of its own.
 
@@ -27,6 +29,7 @@ mod disk_os;
 mod driver;
 mod error;
 mod lock;
+pub mod mock;
 mod server;
 
 pub use builder::{Broker, BrokerBuilder};

@@ -30,6 +30,18 @@ impl Listener {
         Ok(Self { listener, tls, options: SocketOptions::default() })
     }
 
+    /// Takes over a socket that listens already.
+    ///
+    /// # Errors
+    /// What the system answers.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn from_std(listener: std::net::TcpListener, tls: Option<ServerTls>) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: TcpListener::from_std(listener)?, tls, options: SocketOptions::default() })
+    }
+
     /// The address listened on, with the port that was taken.
     ///
     /// # Errors

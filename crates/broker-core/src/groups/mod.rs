@@ -27,7 +27,7 @@ mod topics_view;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use felice_protocol::error_code::ErrorCode;
-use felice_protocol::primitives::ByteStr;
+use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::{Instant, Now};
 
 pub(crate) use answer::GroupAnswer;
@@ -121,6 +121,27 @@ impl GroupCoordinator {
             groups: BTreeMap::new(),
             timers: BTreeSet::new(),
             effects: VecDeque::new(),
+        }
+    }
+
+    /// The properties it follows, to be changed while it runs.
+    pub(crate) fn config_mut(&mut self) -> &mut GroupConfig {
+        &mut self.config
+    }
+
+    /// Says what the members of a consumer group are to have, instead of an assignor; a member that is not named has nothing. Heard at the
+    /// next heartbeats, in a new epoch. False where there is no such group.
+    pub(crate) fn set_target(
+        &mut self,
+        group_id: &str,
+        target: BTreeMap<ByteStr, BTreeMap<Uuid, BTreeSet<i32>>>,
+    ) -> bool {
+        match self.groups.get_mut(group_id).map(|entry| &mut entry.group) {
+            Some(Group::Consumer(group)) => {
+                group.set_target(target);
+                true
+            }
+            Some(Group::Classic(_)) | None => false,
         }
     }
 

@@ -118,6 +118,10 @@ pub(crate) struct ConsumerGroup {
     topics_changed: bool,
     /// The same for what the regular expressions stand for.
     regexes_outdated: bool,
+    /// A target that was given from outside, instead of one that an assignor makes.
+    given_target: Option<BTreeMap<ByteStr, Partitions>>,
+    /// That one is not the target yet.
+    target_given: bool,
     timers: Timers,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::Now;
 
+use super::assignment::Partitions;
 use super::change::Change;
 use super::config::ConsumerGroupConfig;
 use super::{ConsumerGroup, Records};
@@ -12,6 +13,12 @@ use crate::groups::assignor::{MemberSpec, ServerAssignor, assign};
 use crate::groups::topics_view::TopicsView;
 
 impl ConsumerGroup {
+    /// Takes a target from outside; it counts from the next heartbeat on, in an epoch of its own.
+    pub(crate) fn set_target(&mut self, target: BTreeMap<ByteStr, Partitions>) {
+        self.given_target = Some(target);
+        self.target_given = true;
+    }
+
     /// Looks at the topics again where that is due, raises the group epoch where something has changed, and makes the target for it.
     pub(super) fn advance_target(
         &mut self,
@@ -21,6 +28,7 @@ impl ConsumerGroup {
         changed: bool,
         records: &mut Records,
     ) {
+        let changed = changed || std::mem::take(&mut self.target_given);
         if changed || self.topics_changed {
             self.raise_epoch(view, changed, records);
         }
@@ -61,7 +69,14 @@ impl ConsumerGroup {
             })
             .collect();
         let partitions = |topic: &Uuid| view.name(topic).and_then(|name| view.get(name)).map_or(0, |(_, count)| count);
-        for (id, target) in assign(self.assignor(config), &specs, partitions) {
+        let made = match &self.given_target {
+            Some(given) => {
+                let of = |id: &ByteStr| given.get(id).cloned().unwrap_or_default();
+                self.members.keys().map(|id| (id.clone(), of(id))).collect()
+            }
+            None => assign(self.assignor(config), &specs, partitions),
+        };
+        for (id, target) in made {
             if self.targets.get(&id) != Some(&target) {
                 records.make(self, Change::TargetMember(id, Some(target)));
             }
