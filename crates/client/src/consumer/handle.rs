@@ -95,8 +95,10 @@ impl ConsumerHandle {
     /// [`Commit::Delivered`](super::Commit::Delivered) what was handed out), and waits for the answer. Nothing to commit is no error.
     ///
     /// # Errors
-    /// The first partition's error, where the group refuses one: the others are committed. Also, once, where partitions were taken away with
-    /// something of them not committed and no listener has heard of it: their next owners read that again.
+    /// The first partition's error, where the group refuses one: the others are committed. Also where partitions are gone, lost or given back,
+    /// with something of them done and not committed, and the application does not know: their next owners read that again. With a
+    /// [`RebalanceListener`](super::RebalanceListener) every commit says so until it has come back, as each may be asked by another task;
+    /// without one the next commit does.
     ///
     /// # Cancel safety
     /// The commit happens; its answer is lost.

@@ -24,6 +24,8 @@ use crate::record::Record;
 pub(super) struct Vitals {
     /// The application has taken or finished something since the driver looked last.
     progress: AtomicBool,
+    /// Something was called done of a partition that was gone.
+    late: AtomicBool,
     pub(super) driver: Arc<DriverShared>,
     pub(super) events: EventHub,
     pub(super) check_crcs: bool,
@@ -32,7 +34,14 @@ pub(super) struct Vitals {
 
 impl Vitals {
     pub(super) fn new(driver: Arc<DriverShared>, key: ConsumerKey, check_crcs: bool) -> Arc<Self> {
-        Arc::new(Self { progress: AtomicBool::new(true), driver, events: EventHub::default(), check_crcs, key })
+        Arc::new(Self {
+            progress: AtomicBool::new(true),
+            late: AtomicBool::new(false),
+            driver,
+            events: EventHub::default(),
+            check_crcs,
+            key,
+        })
     }
 
     /// The application lives.
@@ -45,6 +54,10 @@ impl Vitals {
 
     pub(super) fn take_progress(&self) -> bool {
         self.progress.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn take_late(&self) -> bool {
+        self.late.swap(false, Ordering::SeqCst)
     }
 }
 
@@ -464,6 +477,7 @@ impl PartitionShared {
             (!counted && inner.phase == Phase::Gone).then(|| inner.tracker.late())
         };
         if let Some(count) = late {
+            self.vitals.late.store(true, Ordering::SeqCst);
             self.vitals.events.late_done(&self.id, count);
         }
     }

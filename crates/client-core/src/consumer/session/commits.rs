@@ -8,7 +8,7 @@ use felice_protocol::time::Now;
 use super::{Ledger, Session, State, Step, Ticket};
 use crate::consumer::event::ConsumerEvent;
 use crate::consumer::{OffsetAndMetadata, TopicPartition};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// A commit on its way.
 #[derive(Debug)]
@@ -19,20 +19,31 @@ pub(super) struct Commit {
     lost: Option<Error>,
 }
 
-/// Partitions that were taken away with something of them not committed, and of which the application has not heard yet.
+/// Partitions are gone, and the application has not heard of it: what it asks to commit of them is not committed.
 #[derive(Debug)]
 pub(super) struct Loss {
     /// By which a listener hears.
-    pub(super) ticket: Ticket,
-    pub(super) error: Error,
+    ticket: Ticket,
+    /// A listener is to hear, and has not come back: until then every commit tells, since each may be asked by another task. Where none is,
+    /// the next commit tells, and those that follow only of what was done since.
+    listened: bool,
+    /// Something of them is done, or may still be called so, and is not committed.
+    open: bool,
+    error: Error,
 }
 
 impl Loss {
-    pub(super) fn new(ticket: Ticket, cause: Error) -> Self {
+    fn new(ticket: Ticket, open: bool, cause: Option<Error>) -> Self {
         let message = "partitions were taken away: what was done of them and not committed is read again by others";
-        let error = Error::new(cause.kind(), message).hinting("what is still held is committed; go on");
-        let error = cause.code().map_or(error.clone(), |code| error.code_of(code));
-        Self { ticket, error: error.caused_by(cause) }
+        let mut error = Error::new(cause.as_ref().map_or(ErrorKind::Timeout, Error::kind), message)
+            .hinting("what is still held is committed; go on");
+        if let Some(cause) = cause {
+            if let Some(code) = cause.code() {
+                error = error.code_of(code);
+            }
+            error = error.caused_by(cause);
+        }
+        Self { ticket, listened: true, open, error }
     }
 }
 
@@ -48,7 +59,7 @@ enum Purpose {
 impl Session {
     /// Commits what the application names, or what is done (stored, handed out: by the commit mode) of everything held. Answered by
     /// [`Step::Committed`] with `asked`. Where partitions were taken away and the application has not heard of it, that is an error: it
-    /// might take its work for committed.
+    /// might take its work for committed. A listener has heard once it has come back; without one the error itself tells.
     pub fn commit(
         &mut self,
         asked: Ticket,
@@ -56,7 +67,7 @@ impl Session {
         ledger: &dyn Ledger,
     ) {
         let source = self.config.source();
-        let lost = if named.is_none() { self.loss.take().map(|loss| loss.error) } else { None };
+        let lost = if named.is_none() { self.tell_loss() } else { None };
         let offsets = named.unwrap_or_else(|| {
             self.partitions.keys().filter_map(|p| ledger.to_commit(p, source).map(|place| (p.clone(), place))).collect()
         });
@@ -73,6 +84,39 @@ impl Session {
     /// A number by which the application hears of a commit.
     pub fn application_ticket(&mut self) -> Ticket {
         self.ticket()
+    }
+
+    /// Partitions are gone, and a listener may hear of it by this ticket. `open`: something of them is done and not committed, or can still
+    /// be called done.
+    pub(super) fn note_loss(&mut self, ticket: Ticket, open: bool, cause: Option<Error>) {
+        let open = open || self.loss.as_ref().is_some_and(|before| before.open);
+        self.loss = Some(Loss::new(ticket, open, cause));
+    }
+
+    /// Something was called done that belongs to a partition that is gone.
+    pub fn handle_late_done(&mut self) {
+        if let Some(loss) = &mut self.loss {
+            loss.open = true;
+        }
+    }
+
+    /// A listener has come back.
+    pub(super) fn forget_loss(&mut self, ticket: Ticket) {
+        self.loss.take_if(|loss| loss.ticket == ticket);
+    }
+
+    /// No listener will come back, or not in time.
+    pub(super) fn leave_loss_unheard(&mut self, ticket: Ticket) {
+        if let Some(loss) = self.loss.as_mut().filter(|loss| loss.ticket == ticket) {
+            loss.listened = false;
+        }
+    }
+
+    /// What a commit has to tell beside what becomes of it.
+    fn tell_loss(&mut self) -> Option<Error> {
+        let loss = self.loss.as_mut().filter(|loss| loss.open)?;
+        loss.open = loss.listened;
+        Some(loss.error.clone())
     }
 
     fn send(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>, purpose: Purpose) -> Ticket {

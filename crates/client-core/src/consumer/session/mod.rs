@@ -388,7 +388,10 @@ impl Session {
             Ok(found) => {
                 let mut missing: std::collections::BTreeSet<TopicPartition> = asked.into_iter().collect();
                 for (partition, answer) in found {
-                    missing.remove(&partition);
+                    // What was let go in the meantime may be held anew, and be asked for anew: an older answer says nothing of it.
+                    if !missing.remove(&partition) {
+                        continue;
+                    }
                     match answer {
                         Ok(place) => self.place(now, &partition, place),
                         Err(error) => self.look_again(&partition, again, Some(error)),

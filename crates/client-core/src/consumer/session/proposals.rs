@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use felice_protocol::time::{Instant, Now};
 
-use super::commits::Loss;
 use super::{CloseReport, Closing, Hearing, Held, Ledger, Lookup, Session, State, Step, Ticket, Watch};
 use crate::consumer::TopicPartition;
 use crate::consumer::event::ConsumerEvent;
@@ -23,6 +22,7 @@ pub(super) struct Proposal {
     ticket: Ticket,
     partitions: Vec<TopicPartition>,
     kind: Kind,
+    listener: Listener,
     /// When the next phase begins whatever happens.
     soft_deadline: Instant,
     /// When it is over whatever happens.
@@ -44,6 +44,15 @@ enum Phase {
     Waiting,
     /// The last commit is on its way.
     Committing(Ticket),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listener {
+    /// It has not come back, or nobody knows yet whether there is one.
+    Hears,
+    /// It has come back.
+    Heard,
+    Nobody,
 }
 
 impl Proposal {
@@ -83,6 +92,7 @@ impl Session {
             ticket,
             partitions,
             kind,
+            listener: Listener::Hears,
             soft_deadline: deadline,
             deadline,
         });
@@ -201,6 +211,7 @@ impl Session {
             ticket,
             partitions,
             kind: Kind::Revoke(phase),
+            listener: Listener::Hears,
             soft_deadline,
             deadline,
         });
@@ -220,9 +231,7 @@ impl Session {
         for proposal in &mut self.proposals {
             proposal.partitions.retain(|p| !partitions.contains(p));
         }
-        let source = self.config.source();
-        let is_open = |p: &TopicPartition| ledger.progress(p).held || ledger.to_commit(p, source).is_some();
-        let something_is_open = partitions.iter().any(is_open);
+        let something_is_open = partitions.iter().any(|p| self.is_open(p, ledger));
         for partition in &partitions {
             self.forget(partition);
         }
@@ -232,9 +241,7 @@ impl Session {
         }
         let partitions: Vec<TopicPartition> = partitions.into_iter().collect();
         let ticket = self.ticket();
-        if something_is_open {
-            self.loss = Some(Loss::new(ticket, error.clone()));
-        }
+        self.note_loss(ticket, something_is_open, Some(error.clone()));
         self.steps.push_back(Step::Hear { ticket, what: Hearing::Lost, partitions: partitions.clone() });
         self.steps.push_back(Step::Tell(ConsumerEvent::Lost { partitions, error }));
         let deadline = now.instant() + self.config.max_processing;
@@ -243,13 +250,22 @@ impl Session {
             ticket,
             partitions: Vec::new(),
             kind: Kind::Lost,
+            listener: Listener::Hears,
             soft_deadline: deadline,
             deadline,
         });
     }
 
+    /// Whether something of a partition is done and not committed, or can still be called done.
+    fn is_open(&self, partition: &TopicPartition, ledger: &dyn Ledger) -> bool {
+        ledger.progress(partition).held || ledger.to_commit(partition, self.config.source()).is_some()
+    }
+
     fn forget(&mut self, partition: &TopicPartition) {
         if let Some(held) = self.partitions.remove(partition) {
+            for asked in self.lookups.values_mut() {
+                asked.retain(|p| p != partition);
+            }
             if held.state != State::Ending {
                 self.steps.push_back(Step::End(partition.clone()));
             }
@@ -259,14 +275,20 @@ impl Session {
 
     /// The listener has come back.
     pub fn handle_heard(&mut self, now: Now, ticket: Ticket, ledger: &dyn Ledger) {
-        self.loss = self.loss.take().filter(|loss| loss.ticket != ticket);
-        self.handle_unheard(now, ticket, ledger);
+        self.forget_loss(ticket);
+        self.go_on(now, ticket, Listener::Heard, ledger);
     }
 
     /// There is no listener: what it would have heard of, the application may not know.
     pub fn handle_unheard(&mut self, now: Now, ticket: Ticket, ledger: &dyn Ledger) {
+        self.leave_loss_unheard(ticket);
+        self.go_on(now, ticket, Listener::Nobody, ledger);
+    }
+
+    fn go_on(&mut self, now: Now, ticket: Ticket, listener: Listener, ledger: &dyn Ledger) {
         let Some(at) = self.proposals.iter().position(|p| p.ticket == ticket) else { return };
         let Some(proposal) = self.proposals.get_mut(at) else { return };
+        proposal.listener = listener;
         match proposal.kind {
             Kind::Assign => {
                 let proposal = self.proposals.remove(at);
@@ -309,6 +331,7 @@ impl Session {
                 }
                 Kind::Lost if late => {
                     let proposal = self.proposals.remove(at);
+                    self.leave_loss_unheard(proposal.ticket);
                     self.steps.extend(proposal.number.map(Step::Accept));
                     continue;
                 }
@@ -356,6 +379,14 @@ impl Session {
 
     fn finish_revoke(&mut self, at: usize, ledger: &dyn Ledger) {
         let proposal = self.proposals.remove(at);
+        // Whoever has listened knows; so does the application that gives them back itself.
+        let knows = proposal.number.is_none() || proposal.listener == Listener::Heard;
+        if !knows && proposal.partitions.iter().any(|p| self.is_open(p, ledger)) {
+            self.note_loss(proposal.ticket, true, None);
+            if proposal.listener == Listener::Nobody {
+                self.leave_loss_unheard(proposal.ticket);
+            }
+        }
         for partition in &proposal.partitions {
             if let Some(closing) = &mut self.closing {
                 if self.config.commit == Some(CommitSource::Done)

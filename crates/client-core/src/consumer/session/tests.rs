@@ -171,6 +171,26 @@ fn committed_offsets_that_cannot_be_had_are_asked_for_again() {
 }
 
 #[test]
+fn a_partition_that_came_back_does_not_begin_where_an_older_answer_says() {
+    let (mut s, book) = (session(None, OffsetReset::Earliest), Book::default());
+    let found = |offset| Ok(vec![(tp(0), Ok(Some(OffsetAndMetadata::new(offset))))]);
+    let assign = |s: &mut Session, number, now: u64| {
+        s.handle_assign(at(now), ProposalId(number), vec![tp(0)], at(60_000).instant());
+        let asked = steps(s);
+        s.handle_heard(at(now + 1), hear_ticket(&asked), &book);
+        find_ticket(&asked)
+    };
+    let before = assign(&mut s, 1, 0);
+    lose(&mut s, &book);
+    let after = assign(&mut s, 4, 300);
+    steps(&mut s);
+    s.handle_committed_offsets(at(400), before, found(7));
+    assert!(words(&steps(&mut s)).is_empty());
+    s.handle_committed_offsets(at(401), after, found(9));
+    assert_eq!(words(&steps(&mut s)), ["start t[0] Offset(9) false"]);
+}
+
+#[test]
 fn a_revocation_waits_for_what_was_handed_out_then_commits_then_accepts() {
     let (mut s, book) = (session(Some(CommitSource::Done), OffsetReset::Earliest), Book::default());
     reading(&mut s, &book);
@@ -238,44 +258,107 @@ fn lost_partitions_are_dropped_at_once_and_nothing_is_committed() {
     assert!(!words(&steps(&mut s)).iter().any(|word| word.starts_with("commit")));
 }
 
+/// Takes partition 0 away; the ticket by which a listener hears.
+fn lose(session: &mut Session, book: &Book) -> Ticket {
+    let error = Error::new(ErrorKind::Timeout, "the session is over");
+    session.handle_lost(at(200), ProposalId(3), vec![tp(0)], error, book);
+    hear_ticket(&steps(session))
+}
+
+/// What the application hears of a commit for which nothing has to be sent.
+fn commit_of_nothing(session: &mut Session, book: &Book) -> Result<(), Error> {
+    let asked = session.application_ticket();
+    session.commit(asked, None, book);
+    let answer = steps(session).into_iter().find_map(|step| match step {
+        Step::Committed { ticket, result } if ticket == asked => Some(result),
+        _ => None,
+    });
+    answer.unwrap()
+}
+
+/// A session in which only the application commits, with a message of partition 0 handed out.
+fn at_work() -> (Session, Book) {
+    let (mut s, book) = (session(None, OffsetReset::Earliest), Book::default());
+    reading(&mut s, &book);
+    book.set(&tp(0), None, Progress { held: true, ..Progress::default() });
+    (s, book)
+}
+
 #[test]
-fn a_commit_after_an_unheard_loss_is_no_success() {
-    let lose = |s: &mut Session, book: &Book| {
-        let error = Error::new(ErrorKind::Timeout, "the session is over");
-        s.handle_lost(at(200), ProposalId(3), vec![tp(0)], error, book);
-        hear_ticket(&steps(s))
-    };
-    let commit = |s: &mut Session, book: &Book| {
-        let asked = s.application_ticket();
-        s.commit(asked, None, book);
-        steps(s).into_iter().find_map(|step| match step {
-            Step::Committed { ticket, result } if ticket == asked => Some(result),
-            _ => None,
-        })
-    };
-    let begun = || {
-        let (mut s, book) = (session(None, OffsetReset::Earliest), Book::default());
-        reading(&mut s, &book);
-        book.set(&tp(0), None, Progress { held: true, ..Progress::default() });
-        (s, book)
-    };
-    // Before the listener has come back, and for good where there is none: once.
-    let (mut s, book) = begun();
+fn without_a_listener_a_commit_after_a_loss_is_no_success_once() {
+    let (mut s, book) = at_work();
     let told = lose(&mut s, &book);
     s.handle_unheard(at(201), told, &book);
-    assert!(commit(&mut s, &book).unwrap().unwrap_err().to_string().contains("taken away"));
-    assert!(commit(&mut s, &book).unwrap().is_ok());
-    // Not any more once it knows.
-    let (mut s, book) = begun();
-    let told = lose(&mut s, &book);
-    s.handle_heard(at(201), told, &book);
-    assert!(commit(&mut s, &book).unwrap().is_ok());
-    // Nor where nothing was open.
-    let (mut s, book) = begun();
+    assert!(commit_of_nothing(&mut s, &book).unwrap_err().to_string().contains("taken away"));
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    // Another task finishes only now.
+    s.handle_late_done();
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    // Where nothing was open there is nothing to tell.
+    let (mut s, book) = at_work();
     book.set(&tp(0), None, Progress::default());
     let told = lose(&mut s, &book);
     s.handle_unheard(at(201), told, &book);
-    assert!(commit(&mut s, &book).unwrap().is_ok());
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+}
+
+#[test]
+fn no_commit_after_a_loss_is_a_success_before_the_listener_has_come_back() {
+    let (mut s, book) = at_work();
+    let told = lose(&mut s, &book);
+    // The listener's own, from a call before, and the reader's: neither hears what the other was told.
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+    s.handle_heard(at(201), told, &book);
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    s.handle_late_done();
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    // A listener that does not come back in time is none.
+    let (mut s, book) = at_work();
+    lose(&mut s, &book);
+    s.handle_timeout(at(20_000), &book);
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+}
+
+#[test]
+fn what_was_taken_while_the_loss_came_and_is_done_after_it_is_not_committed() {
+    let (mut s, book) = at_work();
+    book.set(&tp(0), None, Progress::default());
+    lose(&mut s, &book);
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    s.handle_late_done();
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+}
+
+#[test]
+fn a_commit_after_a_revocation_that_nobody_heard_of_is_no_success() {
+    let revoke = || {
+        let (mut s, book) = at_work();
+        book.set(&tp(0), Some(9), Progress::default());
+        s.handle_revoke(at(200), ProposalId(3), vec![tp(0)], at(60_000).instant());
+        let told = hear_ticket(&steps(&mut s));
+        (s, book, told)
+    };
+    // Done, and revoked before the commit could be asked for; without a listener nobody commits before it goes.
+    let (mut s, book, told) = revoke();
+    s.handle_unheard(at(201), told, &book);
+    assert_eq!(words(&steps(&mut s)), ["drop t[0]", "accept 3", "tell Revoked"]);
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    // A listener that takes too long.
+    let (mut s, book, told) = revoke();
+    s.handle_timeout(at(59_000), &book);
+    steps(&mut s);
+    assert!(commit_of_nothing(&mut s, &book).is_err());
+    s.handle_heard(at(59_001), told, &book);
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
+    // One that comes back without a commit wants none.
+    let (mut s, book, told) = revoke();
+    s.handle_heard(at(201), told, &book);
+    steps(&mut s);
+    assert!(commit_of_nothing(&mut s, &book).is_ok());
 }
 
 #[test]

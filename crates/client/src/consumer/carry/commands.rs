@@ -30,7 +30,14 @@ impl ConsumerDriver {
     }
 
     pub(in crate::consumer) fn heard(&mut self, now: Now, ticket: Ticket) {
+        self.notice_late_done();
         self.session.handle_heard(now, ticket, &view(&self.partitions));
+    }
+
+    fn notice_late_done(&mut self) {
+        if self.shared.vitals.take_late() {
+            self.session.handle_late_done();
+        }
     }
 
     pub(in crate::consumer) fn commit(
@@ -40,6 +47,7 @@ impl ConsumerDriver {
     ) {
         let ticket = self.session.application_ticket();
         self.commits.insert(ticket, asked);
+        self.notice_late_done();
         self.session.commit(ticket, named, &view(&self.partitions));
     }
 

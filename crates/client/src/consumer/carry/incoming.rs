@@ -93,6 +93,10 @@ impl ConsumerDriver {
                 self.session.handle_revoke(now, id, partitions, deadline);
             }
             GroupEvent::Lost { id, partitions, error } => {
+                // First of all, nothing more is handed out: what the session finds open then is all that can be done too late.
+                for partition in &partitions {
+                    self.end(core, partition);
+                }
                 self.session.handle_lost(now, id, partitions, error, &view(&self.partitions));
             }
             GroupEvent::Committed { request, result } => {
