@@ -7,6 +7,8 @@
 //! - An owner reads on without a gap, and reads what was written.
 //! - Committed offsets only grow, and never pass what was read.
 //!
+//! A commit whose answer was lost may be kept; what the coordinator itself says is committed counts as heard of.
+//!
 //! From these follows: every record at least once, and again only what had not been committed before a death.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,13 +86,13 @@ impl Ledger {
                 let read = self.read.entry(partition.clone()).or_default();
                 *read = next.max(*read);
             }
-            Event::Committed(offsets) => {
+            Event::Committed(offsets) | Event::Offsets { committed: offsets, .. } => {
                 for (partition, offset) in offsets {
                     let committed = self.committed.entry(partition.clone()).or_default();
                     *committed = (*offset).max(*committed);
                 }
             }
-            Event::Client(_) | Event::Offsets { .. } | Event::Failed(_) => {}
+            Event::Client(_) | Event::Failed(_) => {}
         }
         self.told.push((member, told));
     }
@@ -109,12 +111,18 @@ impl Ledger {
         counts.iter().sum::<usize>() == self.written.len() && all.len() == self.written.len() && most - least <= 1
     }
 
-    /// Whether every record was read and its offset committed.
-    pub fn is_drained(&self) -> bool {
-        let ends = self.ends();
-        let all =
-            |known: &BTreeMap<String, i64>| ends.iter().all(|(p, end)| known.get(p).copied().unwrap_or(0) >= *end);
-        all(&self.read) && all(&self.committed)
+    /// Whether every record was read.
+    pub fn is_read(&self) -> bool {
+        self.has_reached_the_ends(&self.read)
+    }
+
+    /// Whether every record's offset was committed, as a member or the coordinator told.
+    pub fn is_committed(&self) -> bool {
+        self.has_reached_the_ends(&self.committed)
+    }
+
+    fn has_reached_the_ends(&self, known: &BTreeMap<String, i64>) -> bool {
+        self.ends().iter().all(|(p, end)| known.get(p).copied().unwrap_or(0) >= *end)
     }
 
     /// Where the partitions end.
@@ -255,7 +263,8 @@ impl Audit {
             Event::Records { partition, offset, values } => self.records(member, partition, *offset, values),
             Event::Committed(offsets) => offsets.iter().try_for_each(|(p, offset)| self.committed(member, p, *offset)),
             Event::Failed(error) => bail!("its program failed: {error}"),
-            Event::Client(_) | Event::Offsets { .. } => Ok(()),
+            Event::Offsets { committed, .. } => committed.iter().try_for_each(|(p, offset)| self.found(p, *offset)),
+            Event::Client(_) => Ok(()),
         }
     }
 
@@ -328,6 +337,15 @@ impl Audit {
         ensure!(offset >= partition.committed, "{name}: committed {offset} after {}", partition.committed);
         ensure!(offset <= partition.read, "{name}: committed {offset}, read up to {}", partition.read);
         partition.committed = offset;
+        Ok(())
+    }
+
+    /// The coordinator's own word. It may know more than any member told: of a commit whose answer was lost.
+    fn found(&mut self, name: &str, offset: i64) -> anyhow::Result<()> {
+        let partition = self.partitions.entry(name.to_owned()).or_default();
+        ensure!(offset <= partition.read, "{name}: {offset} is committed, read up to {}", partition.read);
+        // What it said may be older than what another member has told since.
+        partition.committed = partition.committed.max(offset);
         Ok(())
     }
 

@@ -30,6 +30,9 @@ pub const PARTITIONS: usize = 6;
 const WAVES: usize = 6;
 /// Within which a group must come to rest: a member's death is noticed after 4 s, and a Java machine may start slowly.
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+/// After which the coordinator is asked what is committed. A commit may be kept whose answer was lost with the coordinator, and of which no
+/// member can tell: whoever reads on from it has nothing to commit.
+const COMMITS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where a record went that a producer's broker acknowledged: partition, offset, and `key:value`.
 pub type Written = (i32, i64, String);
@@ -120,13 +123,16 @@ impl Run<'_> {
     }
 }
 
+/// Committed, and end.
+type Offsets = (BTreeMap<String, i64>, BTreeMap<String, i64>);
+
 struct Stage<'a> {
     run: Run<'a>,
     ledger: Ledger,
     members: BTreeMap<usize, Member>,
     clients: Vec<String>,
     /// What a member answered to `offsets`: committed and end.
-    offsets: Option<(BTreeMap<String, i64>, BTreeMap<String, i64>)>,
+    offsets: Option<Offsets>,
     sender: Sender<Line>,
     lines: Receiver<Line>,
     wave: usize,
@@ -178,11 +184,9 @@ impl Stage<'_> {
         self.write()?;
         self.drain()?;
 
-        self.command(A, "offsets")?;
-        self.wait("an answer to `offsets`", |stage| stage.offsets.is_some())?;
         let ends = self.ledger.ends();
-        match self.offsets.take() {
-            Some((committed, end)) if committed == ends && end == ends => {}
+        match self.ask_for_offsets()? {
+            (committed, end) if committed == ends && end == ends => {}
             other => return Err(anyhow!("written {ends:?}, but committed and end are {other:?}").into()),
         }
         for id in [A, C_AGAIN] {
@@ -237,8 +241,25 @@ impl Stage<'_> {
         Ok(begun.elapsed())
     }
 
+    /// Everything is read and committed. A is asked for what is committed where nobody tells of it.
     fn drain(&mut self) -> anyhow::Result<()> {
-        self.wait("every record is read and committed", |stage| stage.ledger.is_drained())
+        self.wait("every record is read", |stage| stage.ledger.is_read())?;
+        let deadline = Instant::now() + SETTLES_WITHIN;
+        while !self.hear_until(Instant::now() + COMMITS_WITHIN, |stage| stage.ledger.is_committed())? {
+            if Instant::now() > deadline {
+                bail!("not within {} s: every record is committed", SETTLES_WITHIN.as_secs());
+            }
+            self.ask_for_offsets()?;
+        }
+        Ok(())
+    }
+
+    /// What the coordinator says is committed, and the ends.
+    fn ask_for_offsets(&mut self) -> anyhow::Result<Offsets> {
+        self.offsets = None;
+        self.command(A, "offsets")?;
+        self.wait("an answer to `offsets`", |stage| stage.offsets.is_some())?;
+        self.offsets.take().context("an answer to `offsets`")
     }
 
     /// A member's program ends by itself.
@@ -247,15 +268,22 @@ impl Stage<'_> {
     }
 
     fn wait(&mut self, what: &str, holds: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
-        let deadline = Instant::now() + SETTLES_WITHIN;
+        if !self.hear_until(Instant::now() + SETTLES_WITHIN, holds)? {
+            bail!("not within {} s: {what}", SETTLES_WITHIN.as_secs());
+        }
+        Ok(())
+    }
+
+    /// Hears what members tell until something holds; tells whether it does before a time.
+    fn hear_until(&mut self, deadline: Instant, holds: impl Fn(&Self) -> bool) -> anyhow::Result<bool> {
         while !holds(self) {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.hear(line)?,
-                Err(RecvTimeoutError::Timeout) => bail!("not within {} s: {what}", SETTLES_WITHIN.as_secs()),
+                Err(RecvTimeoutError::Timeout) => return Ok(false),
                 Err(RecvTimeoutError::Disconnected) => bail!("all members are gone"),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn hear(&mut self, (id, line): Line) -> anyhow::Result<()> {

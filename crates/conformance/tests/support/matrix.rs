@@ -146,10 +146,15 @@ pub(crate) fn ours() -> Vec<Group> {
     ]
 }
 
+/// Whether a group's name has in it what `FELICE_CONFORMANCE_GROUP` says.
+pub(crate) fn is_asked_for(group: &Group) -> bool {
+    let only = std::env::var("FELICE_CONFORMANCE_GROUP").unwrap_or_default();
+    group.name().contains(&only)
+}
+
 /// Lets all groups live on the broker at `bootstrap`, some at a time, and panics with all that failed.
 pub(crate) fn judge(test: &str, bootstrap: &str, extent: Extent, groups: Vec<Group>) {
-    let only = std::env::var("FELICE_CONFORMANCE_GROUP").unwrap_or_default();
-    let wanted = |g: &Group| (extent == Extent::Full || g.sampled) && g.name().contains(&only);
+    let wanted = |g: &Group| (extent == Extent::Full || g.sampled) && is_asked_for(g);
     let queue: Vec<_> = groups.into_iter().filter(wanted).rev().collect();
     let at_a_time = 6.min(queue.len());
     let (queue, failures) = (Mutex::new(queue), Mutex::new(Vec::new()));

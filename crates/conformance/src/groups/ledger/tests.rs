@@ -42,6 +42,24 @@ fn refused(story: Vec<(usize, Option<Event>)>, because: &str) {
 }
 
 #[test]
+fn a_commit_whose_answer_was_lost_is_known_from_the_coordinator() {
+    let story = |said: Vec<(&str, i64)>| {
+        let committed: BTreeMap<_, _> = said.into_iter().map(|(p, offset)| (p.to_owned(), offset)).collect();
+        vec![
+            (0, Some(assigned(&["t-0", "t-1"]))),
+            (0, Some(records("t-0", 0..4))),
+            (0, Some(Event::Lost(partitions(&["t-0", "t-1"])))),
+            (1, Some(assigned(&["t-0", "t-1"]))),
+            (1, Some(Event::Offsets { committed, end: BTreeMap::new() })),
+            (1, Some(Event::Left)),
+        ]
+    };
+    assert!(verdict(story(vec![("t-0", 4), ("t-1", -1)])).is_ok());
+    refused(story(vec![("t-0", 3)]), "t-0: committed 3 of 4");
+    refused(story(vec![("t-0", 5)]), "t-0: 5 is committed, read up to 4");
+}
+
+#[test]
 fn a_partition_that_moves_with_its_offset_is_right() {
     let story = vec![
         (0, Some(assigned(&["t-0", "t-1"]))),
