@@ -86,7 +86,8 @@ impl GroupTap {
             };
             events.extend(offsets.iter().map(late));
         }
-        if let Some(asked) = asked {
+        // Nobody hears whether a late commit was taken: what follows is not bound by it.
+        if let Some(asked) = asked.filter(|asked| !(late && matches!(asked, Asked::Commit { .. }))) {
             self.asked.insert((link, header.correlation_id), (now, asked));
         }
         events
@@ -178,4 +179,41 @@ fn assigned_partitions(bytes: Bytes) -> Vec<i32> {
         partitions.into_iter().filter_map(|partition| partition_number(topic, partition)).collect::<Vec<_>>()
     };
     topics.into_iter().flat_map(|topic| of(&topic.topic, topic.partitions)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use felice_protocol::messages::{OffsetCommitResponse, offset_commit};
+
+    use super::*;
+
+    /// A commit of offset 5 and its answer, as the broker's door sees them: the events of each.
+    fn commit(late: bool) -> (Vec<GroupEvent>, Vec<GroupEvent>) {
+        use offset_commit::request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+        use offset_commit::response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+        const VERSION: i16 = 8;
+        let partitions = vec![OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() }];
+        let name = ByteStr::from(crate::broker_host::TOPIC);
+        let topics = vec![OffsetCommitRequestTopic { name: name.clone(), partitions, ..Default::default() }];
+        let request = OffsetCommitRequest { group_id: "group-0".into(), topics, ..Default::default() };
+        let partitions = vec![OffsetCommitResponsePartition::default()];
+        let topics = vec![OffsetCommitResponseTopic { name, partitions, ..Default::default() }];
+        let response = OffsetCommitResponse { topics, ..Default::default() };
+        let request = messages::encode_request(1, None, VERSION, &request).unwrap().into_bytes().slice(4..);
+        let response = messages::encode_response(OffsetCommitRequest::API_KEY, VERSION, 1, &response).unwrap();
+        let response = response.into_bytes().slice(4..);
+        let mut tap = GroupTap::default();
+        let asked = tap.handle_request(Instant::default(), Link(1), &request, late);
+        (asked, tap.handle_response(Instant::default(), Link(1), &response).events)
+    }
+
+    #[test]
+    fn an_answer_that_nobody_hears_promises_nothing() {
+        let (asked, answered) = commit(false);
+        assert!(asked.is_empty());
+        assert!(matches!(answered[..], [GroupEvent::Committed { offset: 5, .. }]), "{answered:?}");
+        let (asked, answered) = commit(true);
+        assert!(matches!(asked[..], [GroupEvent::Late { offset: 5, stale: false, .. }]), "{asked:?}");
+        assert!(answered.is_empty(), "{answered:?}");
+    }
 }
