@@ -4,6 +4,7 @@
 //! - [`peers`]: programs with clients that are not ours (Java, franz-go, sarama, librdkafka from C and Python, Kafka's console tools),
 //!   each performing one scenario against a broker.
 //! - [`groups`]: the same clients as members of groups, one program a member.
+//! - [`librdkafka`]: librdkafka's own test suite and its bindings, on our C library.
 //! - [`flights`]: 336,776 real lines with 16 keys as input.
 //!
 //! Nothing of this is needed to build Felice. What a machine lacks is skipped visibly: every entry point answers with a
@@ -19,6 +20,7 @@ pub mod cache;
 pub mod flights;
 pub mod groups;
 pub mod kafka;
+pub mod librdkafka;
 pub mod peers;
 mod process;
 

@@ -76,7 +76,7 @@ pub struct KafkaOptions {
     pub node_id: u16,
     /// Id of the cluster if storage is to be formatted.
     pub cluster_id: String,
-    /// More server properties; they win over ours.
+    /// More server properties; they win over ours. `@ID@` in a value stands for the node's id.
     pub properties: Vec<(String, String)>,
     /// Options of the Java machine. The default starts fast and is not made for measuring.
     pub jvm: Vec<String>,
@@ -321,7 +321,8 @@ impl Kafka {
         if o.secure {
             lines.extend(security::properties(self.dir.path()));
         }
-        lines.extend(o.properties.iter().map(|(name, value)| format!("{name}={value}")));
+        let id_text = id.to_string();
+        lines.extend(o.properties.iter().map(|(name, value)| format!("{name}={}", value.replace("@ID@", &id_text))));
         lines.join("\n") + "\n"
     }
 

@@ -1,0 +1,91 @@
+//! librdkafka's own test suite on our `librdkafka.so.1`: what passes on the original passes on ours, but for the list in `librdkafka/skips`.
+//!
+//! `FELICE_CONFORMANCE=1` runs the entries that are marked as the sample in `librdkafka/entries.tsv`, at most ten minutes of them; `full` runs all.
+//! One entry by hand: `cargo run -p felice-conformance --example librdkafka -- 0072_headers_ut`.
+
+use std::io::Write as _;
+
+use felice_conformance::librdkafka::{Campaign, Library, Suite, header, table};
+use felice_conformance::{Extent, Failure, Skip};
+
+mod support;
+
+use support::{asked_for, unless_skipped};
+
+#[test]
+fn what_passes_on_the_original_passes_on_ours() {
+    let test = "what_passes_on_the_original_passes_on_ours";
+    let Some(extent) = asked_for(test) else { return };
+    let Some(suite) = unless_skipped(test, Suite::build()) else { return };
+    let library = Library::ours().unwrap();
+    let skips = table::skips().unwrap();
+    let rows = table::rows().unwrap();
+    let (mut passed, mut skipped, mut faults) = (0, 0, Vec::new());
+    let mut campaign = Campaign::new(&suite, &library, None);
+    let mut stderr = std::io::stderr();
+    for row in rows.iter().filter(|row| row.original == felice_conformance::librdkafka::Verdict::Pass) {
+        if extent == Extent::Sampled && !row.sampled {
+            continue;
+        }
+        let outcome = match campaign.run(row) {
+            Ok(outcome) => outcome,
+            Err(Failure::Skip(Skip(why))) => {
+                Skip(why).announce(&row.entry);
+                continue;
+            }
+            Err(Failure::Failed(error)) => panic!("{}: {error:#}", row.entry),
+        };
+        let reason = skips.get(&row.entry).map(String::as_str);
+        let fault = table::fault(row, reason, &outcome);
+        let said = fault.as_deref().or(reason).unwrap_or_default();
+        let (verdict, seconds) = (outcome.verdict.name(), outcome.time.as_secs_f64());
+        // Past the harness, which keeps what `println` prints: this takes long, and a reader wants to see where it is.
+        writeln!(stderr, "{:<50} {verdict:<8} {seconds:>6.1} s (original {} s) {said}", row.entry, row.seconds)
+            .unwrap();
+        match fault {
+            Some(fault) => faults.push(format!("{}: {fault} ({})", row.entry, outcome.log.display())),
+            None if reason.is_some() => skipped += 1,
+            None => passed += 1,
+        }
+    }
+    writeln!(stderr, "{passed} pass, {skipped} are on the list, {} are wrong", faults.len()).unwrap();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_table_has_every_entry_of_the_suite() {
+    let test = "the_table_has_every_entry_of_the_suite";
+    if asked_for(test).is_none() {
+        return;
+    }
+    let Some(suite) = unless_skipped(test, Suite::build()) else { return };
+    let rows = table::rows().unwrap();
+    let missing: Vec<String> = suite
+        .entries()
+        .unwrap()
+        .into_iter()
+        .filter(|entry| !rows.iter().any(|row| row.entry.split('@').next() == Some(entry)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn our_header_is_upstreams() {
+    let test = "our_header_is_upstreams";
+    if asked_for(test).is_none() {
+        return;
+    }
+    let Some(suite) = unless_skipped(test, Suite::build()) else { return };
+    let [upstream, _] = suite.libraries();
+    let ours = header::ours();
+    let (theirs, mine) = (header::prototypes(&upstream).unwrap(), header::prototypes(&ours).unwrap());
+    assert_eq!(theirs.len(), 553);
+    assert_eq!(theirs, mine);
+    assert_eq!(header::numbers(&upstream, &upstream).unwrap(), header::numbers(&upstream, &ours).unwrap());
+    assert_eq!(
+        header::numbers(&ours, &upstream).unwrap(),
+        header::numbers(&ours, &ours).unwrap(),
+        "names of ours only"
+    );
+    header::compile_upstream(&suite).unwrap();
+}
