@@ -6,6 +6,8 @@
 
 mod commands;
 mod incoming;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
