@@ -1,13 +1,17 @@
 //! What is known of a handle's connections, broker by broker: counted for statistics, and told as errors and log lines where they break.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use felice::raw::{ClusterMetadata, Observed};
 use felice::{Error, ErrorKind};
 
+use crate::conf::Conf;
+use crate::conf::interceptors::{Exchange, Interceptors};
+use crate::handle::Kafka;
 use crate::log::{Context, Logger, level};
 use crate::op::Op;
 use crate::queue::Queue;
@@ -64,8 +68,37 @@ pub(crate) struct Broker {
 struct Connection {
     connected: bool,
     since: Instant,
-    /// When what is in flight was sent: answers come in order.
-    in_flight: VecDeque<Instant>,
+    /// What was sent and is not answered: answers come in order.
+    in_flight: VecDeque<Request>,
+}
+
+/// A request, by its header.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    sent_at: Instant,
+    api_key: i16,
+    api_version: i16,
+    correlation_id: i32,
+}
+
+impl Request {
+    /// Behind the length.
+    fn read(frame: &[u8]) -> Option<Self> {
+        let (api_key, rest) = frame.get(4..)?.split_first_chunk()?;
+        let (api_version, rest) = rest.split_first_chunk()?;
+        let correlation_id = rest.first_chunk()?;
+        Some(Self {
+            sent_at: Instant::now(),
+            api_key: i16::from_be_bytes(*api_key),
+            api_version: i16::from_be_bytes(*api_version),
+            correlation_id: i32::from_be_bytes(*correlation_id),
+        })
+    }
+
+    fn exchange<'a>(&self, broker: &'a CStr, broker_id: i32, size: usize) -> Exchange<'a> {
+        let Self { api_key, api_version, correlation_id, .. } = *self;
+        Exchange { socket: -1, broker, broker_id, api_key, api_version, correlation_id, size }
+    }
 }
 
 impl Broker {
@@ -94,6 +127,15 @@ impl Broker {
     /// `host:port/id`, or `host:port/bootstrap`.
     pub(crate) fn name(&self) -> String {
         name(self.id, &self.address)
+    }
+
+    /// Whether it is an address of `bootstrap.servers`.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.id < 0
+    }
+
+    fn c_name(&self) -> CString {
+        CString::new(self.name()).unwrap_or_default()
     }
 
     /// Requests that wait for their answers.
@@ -137,11 +179,46 @@ pub(crate) struct Brokers {
     /// The program hears errors; where it does not, they are logged.
     errors: bool,
     close_is_logged: bool,
+    interceptors: Arc<Interceptors>,
+    /// For interceptors; NULL before the handle has an address, and when it goes.
+    rk: AtomicPtr<Kafka>,
 }
 
 impl Brokers {
-    pub(crate) fn new(log: Arc<Logger>, main: Arc<Queue>, errors: bool, close_is_logged: bool) -> Self {
-        Self { table: Mutex::default(), log, main, errors, close_is_logged }
+    pub(crate) fn new(log: Arc<Logger>, main: Arc<Queue>, errors: bool, conf: &Conf) -> Self {
+        Self {
+            table: Mutex::default(),
+            log,
+            main,
+            errors,
+            close_is_logged: conf.flag("log.connection.close"),
+            interceptors: conf.interceptors.clone(),
+            rk: AtomicPtr::default(),
+        }
+    }
+
+    /// Interceptors are called with this from now on; with NULL no more.
+    pub(crate) fn attach(&self, rk: *mut Kafka) {
+        self.rk.store(rk, Ordering::Release);
+    }
+
+    /// Has interceptors called, with nothing locked, and logs what they complain of.
+    fn intercept(&self, facility: &str, call: impl FnOnce(&Interceptors, *mut Kafka) -> Vec<String>) {
+        let rk = self.rk.load(Ordering::Acquire);
+        if !rk.is_null() {
+            for line in call(&self.interceptors, rk) {
+                self.log.log(level::WARNING, facility, &line);
+            }
+        }
+    }
+
+    fn state_changed(&self, id: i32, address: &str, state: State) {
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, "9092"));
+        let text = |text: &str| CString::new(text).unwrap_or_default();
+        let (host, state, port) = (text(host), text(state.name()), port.parse().unwrap_or(9092));
+        self.intercept("ICSTATE", |all, rk| {
+            all.on_broker_state_change(rk, id, [c"plaintext", host.as_c_str(), state.as_c_str()], port)
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -191,8 +268,10 @@ impl Brokers {
                 let new = Connection { connected: false, since: Instant::now(), in_flight: VecDeque::new() };
                 entry.connections.insert(connection.0, new);
                 entry.update();
+                let entry_state = entry.state;
                 table.by_connection.insert(connection.0, key.clone());
                 drop(table);
+                self.state_changed(id, address, entry_state);
                 self.log.debug(Context::BROKER, "CONNECT", || format!("{key}: Connecting to {address}"));
             }
             Observed::Connected { connection } => {
@@ -204,44 +283,48 @@ impl Brokers {
                     }
                     broker.update();
                     broker.last_error = None;
-                    broker.name()
+                    (broker.name(), broker.id, broker.address.clone())
                 });
                 self.lock().all_down = false;
-                if let Some(name) = up {
+                if let Some((name, id, address)) = up {
+                    self.state_changed(id, &address, State::Up);
                     self.log.debug(Context::BROKER, "STATE", || format!("{name}: Broker changed state CONNECT -> UP"));
                 }
             }
             Observed::Sent { connection, frame } => {
-                let api = frame.chunks.first().and_then(|chunk| chunk.get(4..6)).map(|key| {
-                    let mut bytes = [0; 2];
-                    bytes.copy_from_slice(key);
-                    i16::from_be_bytes(bytes)
-                });
-                let bytes = frame.len() as u64;
-                self.with(connection.0, |broker, id| {
-                    let now = Instant::now();
+                let Some(request) = frame.chunks.first().and_then(|chunk| Request::read(chunk)) else { return };
+                let bytes = frame.len();
+                let sent = self.with(connection.0, |broker, id| {
                     broker.requests += 1;
-                    broker.request_bytes += bytes;
-                    broker.sent_at = Some(now);
-                    if let Some(api) = api {
-                        *broker.by_api.entry(api).or_default() += 1;
-                    }
+                    broker.request_bytes += bytes as u64;
+                    broker.sent_at = Some(request.sent_at);
+                    *broker.by_api.entry(request.api_key).or_default() += 1;
                     if let Some(connection) = broker.connections.get_mut(&id) {
-                        connection.in_flight.push_back(now);
+                        connection.in_flight.push_back(request);
                     }
+                    (!self.interceptors.requests_unseen()).then(|| (broker.c_name(), broker.id))
                 });
+                if let Some(Some((name, id))) = sent {
+                    let exchange = request.exchange(&name, id, bytes);
+                    self.intercept("ICREQ", |all, rk| all.on_request_sent(rk, exchange));
+                }
             }
             Observed::Received { connection, bytes } => {
-                self.with(connection.0, |broker, id| {
+                let received = self.with(connection.0, |broker, id| {
                     let now = Instant::now();
                     broker.answers += 1;
                     broker.answer_bytes += bytes as u64;
                     broker.received_at = Some(now);
-                    let sent = broker.connections.get_mut(&id).and_then(|c| c.in_flight.pop_front());
-                    if let Some(sent) = sent {
-                        broker.rtt.add(i64::try_from((now - sent).as_micros()).unwrap_or(i64::MAX));
-                    }
+                    let request = broker.connections.get_mut(&id).and_then(|c| c.in_flight.pop_front())?;
+                    let rtt = i64::try_from((now - request.sent_at).as_micros()).unwrap_or(i64::MAX);
+                    broker.rtt.add(rtt);
+                    (!self.interceptors.requests_unseen()).then(|| (broker.c_name(), broker.id, request, rtt))
                 });
+                if let Some(Some((name, id, request, rtt))) = received {
+                    let exchange = request.exchange(&name, id, bytes + 4);
+                    let seen = |all: &Interceptors, rk| all.on_response_received(rk, exchange, rtt, RespErr::NO_ERROR);
+                    self.intercept("ICRESP", seen);
+                }
             }
             Observed::Closed { connection } => {
                 self.gone(connection.0);
@@ -283,11 +366,12 @@ impl Brokers {
             _ => error.message().to_owned(),
         };
         let text = format!("{name}: {what} (after {}ms in state {})", after.as_millis(), was.name());
-        let (tell, all_down) = {
+        let (tell, all_down, (id, address, state)) = {
             let mut table = self.lock();
             let Table { brokers, all_down, .. } = &mut *table;
             let Some(broker) = brokers.get_mut(&name) else { return };
             broker.failures += 1;
+            let (id, address, state) = (broker.id, broker.address.clone(), broker.state);
             let again =
                 broker.last_error.as_ref().is_some_and(|(last, at)| *last == what && at.elapsed() < SAME_ERROR_AGAIN);
             if !again {
@@ -296,8 +380,9 @@ impl Brokers {
             let count = brokers.len();
             let down = brokers.values().all(|broker| matches!(broker.state, State::Down | State::Init));
             let newly = down && !std::mem::replace(all_down, down);
-            (!again, newly.then_some(count))
+            (!again, newly.then_some(count), (id, address, state))
         };
+        self.state_changed(id, &address, state);
         if tell && (was != State::Up || self.close_is_logged) {
             self.log.log(if was == State::Up { level::INFO } else { level::ERR }, "FAIL", &text);
             self.tell(code, &text);

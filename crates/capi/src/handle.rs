@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use felice::raw::Setup;
 use felice::{Client, Error, ErrorKind};
 
 use crate::background::Background;
 use crate::boundary::{guard, set_last_error, without_signals, write_text};
 use crate::brokers::Brokers;
+use crate::conf::interceptors::ThreadType;
 use crate::conf::{ClientKind, Conf, rd_kafka_conf_destroy, rd_kafka_conf_new};
 use crate::consume::ConsumerSide;
 use crate::event::kind;
@@ -17,6 +19,7 @@ use crate::log::{Context, LogSettings, Logger, level};
 use crate::op::serve_all;
 use crate::produce::ProducerSide;
 use crate::queue::Queue;
+use crate::sockets;
 use crate::topic::Topics;
 use crate::types::RespErr;
 use crate::wait::Deadline;
@@ -98,7 +101,6 @@ impl Kafka {
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
         let id = conf.text("client.id").unwrap_or("rdkafka");
         let name = CString::new(format!("{id}#{kind_name}-{number}")).unwrap_or_default();
-        let client = Client::with_properties(properties.clone()).lazy()?;
         let main = Queue::new();
         let log = Arc::new(Logger::new(LogSettings {
             name: name.clone(),
@@ -109,12 +111,14 @@ impl Kafka {
             queue: conf.flag("log.queue"),
         }));
         let errors = conf.callbacks.error_cb.is_some() || conf.enabled_events & kind::ERROR != 0;
-        let close_is_logged = conf.flag("log.connection.close");
-        let brokers = Arc::new(Brokers::new(log.clone(), main.clone(), errors, close_is_logged));
-        let bootstrap = conf.text("metadata.broker.list").unwrap_or_default();
-        brokers.configured(bootstrap.split(',').map(str::trim).filter(|address| !address.is_empty()));
+        let brokers = Arc::new(Brokers::new(log.clone(), main.clone(), errors, conf));
+        brokers.configured(properties.client_config()?.bootstrap.iter().map(String::as_str));
         let seen = brokers.clone();
-        felice::raw::observe(&client, move |what| seen.see(what));
+        let setup = Setup::default().observer(move |what| seen.see(what));
+        let client = match sockets::connector(conf) {
+            Some(connector) => setup.connector(connector).client(properties.clone())?,
+            None => setup.client(properties.clone())?,
+        };
         let producer =
             if produces { Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main)?)) } else { None };
         let topics = Arc::new(Topics::new(producer.clone()));
@@ -139,6 +143,8 @@ impl Kafka {
             _counted: counted,
         });
         kafka.log.attach(kafka.pointer());
+        kafka.tell_threads(true);
+        kafka.brokers.attach(kafka.pointer());
         crate::stats::start(&kafka);
         if kafka.conf.callbacks.background_event_cb.is_some() {
             kafka.background.queue(&kafka);
@@ -151,6 +157,30 @@ impl Kafka {
             )
         });
         Ok(kafka)
+    }
+
+    /// Interceptors hear of the handle, and of threads as librdkafka has them: a main one, and one for each broker. Here all handles share a few.
+    fn tell_threads(&self, start: bool) {
+        let (all, rk) = (&self.conf.interceptors, self.pointer());
+        let mut complaints = if start { all.on_new(rk, &raw const self.conf) } else { Vec::new() };
+        let mut names = vec![(ThreadType::MAIN, c"main".to_owned()), (ThreadType::BROKER, c":0/internal".to_owned())];
+        self.brokers.for_each(|broker| {
+            if broker.is_configured() {
+                names.push((ThreadType::BROKER, CString::new(broker.name()).unwrap_or_default()));
+            }
+        });
+        for (kind, name) in &names {
+            complaints.extend(match start {
+                true => all.on_thread_start(rk, *kind, name),
+                false => all.on_thread_exit(rk, *kind, name),
+            });
+        }
+        if !start {
+            complaints.extend(all.on_destroy(rk));
+        }
+        for line in complaints {
+            self.log.log(level::WARNING, "ICFAIL", &line);
+        }
     }
 
     pub(crate) fn is_producer(&self) -> bool {
@@ -244,6 +274,8 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
             return;
         }
         kafka.ending.store(true, Ordering::Relaxed);
+        kafka.brokers.attach(std::ptr::null_mut());
+        kafka.tell_threads(false);
         if let Some(consumer) = &kafka.consumer {
             consumer.end(flags & NO_CONSUMER_CLOSE == 0);
         }

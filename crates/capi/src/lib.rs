@@ -31,6 +31,7 @@ mod op;
 pub mod pending;
 pub mod produce;
 pub mod queue;
+mod sockets;
 mod stats;
 pub mod topic;
 pub mod topic_partition;

@@ -19,6 +19,7 @@ use crate::admin::Admin;
 use crate::clock;
 use crate::consumer::ConsumerBuilder;
 use crate::driver::{Driver, DriverShared};
+use crate::observe::Setup;
 use crate::producer::ProducerBuilder;
 use crate::reader::ReaderBuilder;
 use crate::runtime::Seat;
@@ -152,15 +153,23 @@ impl ClientBuilder {
     /// # Errors
     /// [`ErrorKind::Config`] for a wrong property.
     pub fn lazy(self) -> Result<Client, Error> {
+        self.lazy_with(Setup::default())
+    }
+
+    pub(crate) fn lazy_with(self, setup: Setup) -> Result<Client, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
         let config = self.properties.client_config()?;
-        let options = connect_options(&config)?;
+        let mut options = connect_options(&config)?;
+        if let Some(connector) = setup.connector {
+            options.connector = connector;
+        }
         let seat = Seat::take()?;
         let shared = DriverShared::new(seat.handle().clone());
         let core = ClientCore::new(config.clone(), seed());
-        let driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes);
+        let mut driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes);
+        driver.observer = setup.observer;
         seat.handle().spawn(driver.run());
         Ok(Client { inner: Arc::new(Inner { shared, properties: self.properties, config, _seat: seat }) })
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use felice_client_core::client::ConnectionId;
+use felice_client_core::config::Properties;
 use felice_client_core::error::Error;
 use felice_client_core::metadata::ClusterMetadata;
+use felice_net::Connector;
 use felice_protocol::primitives::Frame;
 
 use crate::client::Client;
@@ -67,8 +69,39 @@ impl Observer {
     }
 }
 
-/// Has `observer` called on the client's driver thread for all that happens from now on; it must not wait. There is one observer of a client.
-pub fn observe(client: &Client, observer: impl FnMut(Observed<'_>) + Send + 'static) {
-    let observer = Observer(Box::new(observer));
-    client.driver().command(move |driver, _| driver.observer = Some(observer));
+/// What a client can be given besides its properties.
+#[derive(Default)]
+pub struct Setup {
+    pub(crate) connector: Option<Arc<dyn Connector>>,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Setup {
+    /// Where its sockets come from.
+    #[must_use]
+    pub fn connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// Has `observer` called, on the client's driver thread, for all that happens; it must not wait.
+    #[must_use]
+    pub fn observer(mut self, observer: impl FnMut(Observed<'_>) + Send + 'static) -> Self {
+        self.observer = Some(Observer(Box::new(observer)));
+        self
+    }
+
+    /// A client that connects when it is first used.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::lazy`](crate::ClientBuilder::lazy).
+    pub fn client(self, properties: Properties) -> Result<Client, Error> {
+        Client::with_properties(properties).lazy_with(self)
+    }
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("connector", &self.connector).finish_non_exhaustive()
+    }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 pub use felice_client_core::metadata::ClusterMetadata;
+pub use felice_net::{BoxFuture, Connector, SocketOptions, Tcp, TcpConnector, Transport};
 
 use crate::client::Client;
-pub use crate::observe::{Observed, observe};
+pub use crate::observe::{Observed, Setup};
 
 /// How many driver threads there are in this process.
 pub fn threads() -> usize {

@@ -188,6 +188,12 @@ impl Interceptors {
         self.on_consume.is_empty()
     }
 
+    /// Whether nobody wants to see requests or answers.
+    #[inline]
+    pub(crate) fn requests_unseen(&self) -> bool {
+        self.on_request_sent.is_empty() && self.on_response_received.is_empty()
+    }
+
     /// A handle is there: called on the thread of `rd_kafka_new`, before any other, with the handle's own configuration.
     pub(crate) fn on_new(&self, rk: *mut Kafka, conf: *const Conf) -> Vec<String> {
         let text = std::cell::RefCell::new([0 as c_char; 512]);

@@ -20,6 +20,7 @@ mod topic;
 mod values;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::Arc;
 
 pub use callbacks::Callbacks;
 pub use exports::{rd_kafka_conf_destroy, rd_kafka_conf_new};
@@ -78,7 +79,7 @@ pub struct Conf {
     /// Settings of topics that were set by name were replaced by an object afterwards.
     topic_overwritten: bool,
     /// Functions of plugins.
-    pub interceptors: Interceptors,
+    pub interceptors: Arc<Interceptors>,
     /// What interceptors took for themselves, for copies.
     taken: Vec<(CString, Option<CString>)>,
     plugins: Vec<Plugin>,
@@ -111,7 +112,7 @@ impl Conf {
             topic: Box::new(TopicConf::new()),
             has_topic: false,
             topic_overwritten: false,
-            interceptors: Interceptors::default(),
+            interceptors: Arc::default(),
             taken: Vec::new(),
             plugins: Vec::new(),
             certificates: Certificates::default(),
@@ -311,7 +312,7 @@ unsafe fn duplicate(old: *const Conf, filter_count: usize, filter: *const *const
     let new = Box::into_raw(Box::new(Conf::new()));
     // SAFETY: `old` is valid, `new` was just made; no borrow lasts over a call of an interceptor.
     unsafe {
-        for method in (*old).interceptors.on_conf_dup.all().iter() {
+        for method in (&(*old).interceptors).on_conf_dup.all().iter() {
             // Its error has nobody to go to.
             let _ = (method.call)(new, old, filter_count, filter, method.opaque);
         }
