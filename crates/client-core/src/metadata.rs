@@ -134,6 +134,8 @@ pub struct MetadataCore {
     asked_all: bool,
     /// Something was asked for while a request was already on its way.
     again: bool,
+    /// Something showed that the metadata is old while a request was already on its way: its answer may be as old.
+    doubted: bool,
 }
 
 impl MetadataCore {
@@ -150,6 +152,7 @@ impl MetadataCore {
             in_flight: false,
             asked_all: false,
             again: false,
+            doubted: false,
         }
     }
 
@@ -199,7 +202,9 @@ impl MetadataCore {
 
     /// Something showed that the metadata is old: ask again after the pause that keeps this from being a storm.
     pub fn refresh(&mut self, now: Now) {
-        if !self.in_flight {
+        if self.in_flight {
+            self.doubted = true;
+        } else {
             self.due = self.due.min(now.instant() + self.backoff.first());
         }
     }
@@ -236,6 +241,7 @@ impl MetadataCore {
         }
         self.in_flight = true;
         self.again = false;
+        self.doubted = false;
         self.asked_all = self.wants_all > 0;
         let named =
             |name: &ByteStr| metadata::request::MetadataRequestTopic { name: Some(name.clone()), ..Default::default() };
@@ -292,8 +298,10 @@ impl MetadataCore {
             if let Some(interest) = self.wanted.get_mut(name) {
                 interest.missing = 0;
             }
-            let (merged, leaderless) = merge(snapshot.topics.get(name).map(Arc::as_ref), name, topic);
-            retry |= leaderless;
+            let merged = merge(snapshot.topics.get(name).map(Arc::as_ref), name, topic);
+            // A leader that nobody can find is none: what was known of a newer epoch may name a broker that this answer leaves out.
+            let is_led = |p: &Partition| p.leader.is_some_and(|leader| snapshot.brokers.contains_key(&leader));
+            retry |= !merged.partitions.iter().all(is_led);
             snapshot.topics.insert(name.clone(), Arc::new(merged));
         }
         snapshot.names =
@@ -303,6 +311,7 @@ impl MetadataCore {
         if !retry {
             self.backoff.reset();
         }
+        let pause = if self.doubted { pause.min(self.backoff.first()) } else { pause };
         self.due = if self.again { now.instant() } else { now.instant() + pause };
         true
     }
@@ -333,8 +342,8 @@ impl MetadataCore {
     }
 }
 
-/// A topic as this response has it, over what was known; and whether a partition has no leader.
-fn merge(known: Option<&Topic>, name: &ByteStr, topic: &metadata::response::MetadataResponseTopic) -> (Topic, bool) {
+/// A topic as this response has it, over what was known.
+fn merge(known: Option<&Topic>, name: &ByteStr, topic: &metadata::response::MetadataResponseTopic) -> Topic {
     // Another id is another topic of the same name: nothing that was known of the old one holds.
     let known = known.filter(|known| known.id == topic.topic_id || topic.topic_id == Uuid::default());
     let mut merged = Topic {
@@ -343,7 +352,6 @@ fn merge(known: Option<&Topic>, name: &ByteStr, topic: &metadata::response::Meta
         is_internal: topic.is_internal,
         partitions: known.map(|known| known.partitions.clone()).unwrap_or_default(),
     };
-    let mut leaderless = false;
     // A hostile number must not make a large table: no index at or above the count of entries plus what is known is real.
     let bound = merged.partitions.len().max(topic.partitions.len());
     merged.partitions.resize_with(bound, || Partition { leader_epoch: -1, ..Partition::default() });
@@ -354,7 +362,6 @@ fn merge(known: Option<&Topic>, name: &ByteStr, topic: &metadata::response::Meta
         if p.leader_epoch != -1 && p.leader_epoch < slot.leader_epoch {
             continue;
         }
-        leaderless |= p.leader_id < 0;
         *slot = Partition {
             leader: (p.leader_id >= 0).then_some(p.leader_id),
             leader_epoch: p.leader_epoch,
@@ -362,7 +369,7 @@ fn merge(known: Option<&Topic>, name: &ByteStr, topic: &metadata::response::Meta
             in_sync_replicas: p.isr_nodes.clone(),
         };
     }
-    (merged, leaderless)
+    merged
 }
 
 #[cfg(test)]
@@ -416,6 +423,34 @@ mod tests {
         core.handle_response(now, &gone);
         core.handle_response(now, &gone);
         assert!(!core.snapshot().topics.contains_key("t"));
+    }
+
+    #[test]
+    fn a_leader_that_nobody_can_find_is_asked_for_again_soon() {
+        let (mut core, now) = (core(), Now::default());
+        core.want(now, &"t".into());
+        let _ = core.poll_request(now);
+        core.handle_response(now, &response(5, 2));
+        let due = core.poll_timeout().unwrap();
+        assert!(due - now.instant() < Duration::from_millis(200), "broker 2 is not among the brokers");
+        let _ = core.poll_request(now);
+        core.handle_response(now, &response(5, 1));
+        assert!(core.poll_timeout().unwrap() - now.instant() > Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_doubt_that_comes_while_an_answer_is_awaited_is_not_forgotten() {
+        let (mut core, mut now) = (core(), Now::default());
+        core.want(now, &"t".into());
+        assert!(core.poll_request(now).is_some());
+        core.refresh(now);
+        core.handle_response(now, &response(5, 1));
+        let due = core.poll_timeout().unwrap();
+        assert!(due - now.instant() < Duration::from_millis(200));
+        now.monotonic_nanos = due.0;
+        assert!(core.poll_request(now).is_some());
+        core.handle_response(now, &response(5, 1));
+        assert!(core.poll_timeout().unwrap() - now.instant() > Duration::from_secs(1), "asked once more, not for ever");
     }
 
     #[test]
