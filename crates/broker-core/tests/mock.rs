@@ -96,11 +96,12 @@ fn metadata_names_all_nodes_and_spreads_the_leaders() {
     assert_eq!(leaders(&metadata), [1, 2, 3]);
     assert_eq!(metadata.topics[0].partitions[1].replica_nodes, [2, 3, 1]);
     cluster.core.set_rack(2, Some("r2")).unwrap();
-    cluster.core.set_listed(3, false).unwrap();
+    cluster.core.set_listed(cluster.now, 3, false).unwrap();
     cluster.core.set_controller(2);
     let metadata = cluster.metadata("t");
     assert_eq!(metadata.brokers.iter().map(|b| b.rack.as_deref()).collect::<Vec<_>>(), [None, Some("r2")]);
     assert_eq!(metadata.controller_id, 2);
+    assert_eq!(leaders(&metadata), [1, 2, 1]);
     assert_eq!(cluster.call(1, 0, &DescribeClusterRequest::default()).brokers.len(), 2);
 }
 

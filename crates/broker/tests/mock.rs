@@ -112,3 +112,17 @@ fn a_property_that_cannot_be_is_an_error() {
     let error = MockCluster::builder().config("num.partition", "4").start().unwrap_err();
     assert!(error.to_string().contains("num.partitions"), "{error}");
 }
+
+#[test]
+fn it_may_be_commanded_from_any_thread() {
+    fn any_thread<T: Send + Sync>(_: &T) {}
+    let cluster = MockCluster::start(1).unwrap();
+    any_thread(&cluster);
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let cluster = &cluster;
+            scope.spawn(move || cluster.with(|c, now| c.create_topic(now, &format!("t{n}"), 1, 1)).unwrap());
+        }
+    });
+    assert_eq!(cluster.with(|c, _| c.watermarks("t3", 0)), Ok((0, 0)));
+}

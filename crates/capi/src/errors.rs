@@ -40,6 +40,7 @@ local_errors! {
     SSL = -181 "Local: SSL error";
     STATE = -172 "Local: Erroneous state";
     NOT_IMPLEMENTED = -170 "Local: Not implemented";
+    UNKNOWN_BROKER = -146 "Local: Unknown broker";
     NOT_CONFIGURED = -145 "Local: Functionality not configured";
     AUTHENTICATION = -169 "Local: Authentication failure";
     UNSUPPORTED_FEATURE = -165 "Local: Required feature not supported by broker";

@@ -16,6 +16,7 @@ use crate::conf::{ClientKind, Conf, rd_kafka_conf_destroy, rd_kafka_conf_new};
 use crate::consume::ConsumerSide;
 use crate::event::kind;
 use crate::log::{Context, LogSettings, Logger, level};
+use crate::mock::Mock;
 use crate::op::serve_all;
 use crate::produce::ProducerSide;
 use crate::queue::Queue;
@@ -79,6 +80,8 @@ pub struct Kafka {
     /// The process that made it: in a forked child nothing of it works.
     process: u32,
     this: Weak<Self>,
+    /// The cluster of `test.mock.num.brokers`; whatever leads to it goes before.
+    pub(crate) mock: Option<Box<Mock>>,
     /// Last: the handle is gone once all else is.
     _counted: Counted,
 }
@@ -92,7 +95,8 @@ impl Kafka {
             CONSUMER => ("consumer", ClientKind::Consumer),
             _ => return Err(Error::new(ErrorKind::Config, format!("there is no type {kind} of handle"))),
         };
-        let properties = conf.finalize(client_kind).map_err(|text| Error::new(ErrorKind::Config, text))?;
+        let mut properties = conf.finalize(client_kind).map_err(|text| Error::new(ErrorKind::Config, text))?;
+        let mock = Mock::from_conf(conf, &mut properties)?.map(Box::new);
         let produces = client_kind == ClientKind::Producer;
         if !produces {
             properties.fetch_config()?;
@@ -140,11 +144,15 @@ impl Kafka {
             ending: AtomicBool::new(false),
             process: std::process::id(),
             this: this.clone(),
+            mock,
             _counted: counted,
         });
         kafka.log.attach(kafka.pointer());
         kafka.tell_threads(true);
         kafka.brokers.attach(kafka.pointer());
+        if let Some(mock) = &kafka.mock {
+            mock.attach(kafka.pointer());
+        }
         crate::stats::start(&kafka);
         if kafka.conf.callbacks.background_event_cb.is_some() {
             kafka.background.queue(&kafka);

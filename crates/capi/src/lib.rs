@@ -13,6 +13,8 @@
 //! - [`metadata`]: what is asked about the cluster
 //! - `log`, `stats`, `brokers`: what a handle tells of itself
 //! - `background`: the queue that a thread of the library serves
+//! - [`mock`]: a cluster in this process, for tests
+//! - `variadic`: functions with a variable number of arguments
 //! - [`pending`]: names that are exported and not built
 
 pub mod background;
@@ -27,6 +29,7 @@ pub mod headers;
 pub mod log;
 pub mod message;
 pub mod metadata;
+pub mod mock;
 mod op;
 pub mod pending;
 pub mod produce;
@@ -36,4 +39,5 @@ mod stats;
 pub mod topic;
 pub mod topic_partition;
 pub mod types;
+mod variadic;
 mod wait;

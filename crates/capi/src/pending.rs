@@ -75,20 +75,6 @@ answer! {
     rd_kafka_get_err_descs
     rd_kafka_mem_free
     rd_kafka_messages_destroy
-    rd_kafka_mock_broker_set_host_port
-    rd_kafka_mock_cgrp_consumer_target_assignment
-    rd_kafka_mock_cgrp_consumer_target_assignment_destroy
-    rd_kafka_mock_clear_request_errors
-    rd_kafka_mock_clear_requests
-    rd_kafka_mock_cluster_destroy
-    rd_kafka_mock_group_initial_rebalance_delay_ms
-    rd_kafka_mock_push_request_errors
-    rd_kafka_mock_push_request_errors_array
-    rd_kafka_mock_request_destroy
-    rd_kafka_mock_request_destroy_array
-    rd_kafka_mock_set_controller_id
-    rd_kafka_mock_set_group_consumer_heartbeat_interval_ms
-    rd_kafka_mock_set_group_consumer_session_timeout_ms
     rd_kafka_mock_sharegroup_set_auto_offset_reset
     rd_kafka_mock_sharegroup_set_heartbeat_interval
     rd_kafka_mock_sharegroup_set_isolation_level
@@ -99,9 +85,6 @@ answer! {
     rd_kafka_mock_sharegroup_set_record_lock_duration
     rd_kafka_mock_sharegroup_set_session_timeout
     rd_kafka_mock_sharegroup_target_assignment
-    rd_kafka_mock_start_request_tracking
-    rd_kafka_mock_stop_request_tracking
-    rd_kafka_mock_topic_set_error
     rd_kafka_share_partition_offsets_list_destroy
     rd_kafka_topic_partition_destroy
     rd_kafka_topic_partition_list_add_range
@@ -211,15 +194,10 @@ answer! {
     rd_kafka_event_topic_partition_list
     rd_kafka_group_result_error
     rd_kafka_group_result_partitions
-    rd_kafka_handle_mock_cluster
     rd_kafka_mem_calloc
     rd_kafka_mem_malloc
     rd_kafka_memberid
     rd_kafka_messages_get
-    rd_kafka_mock_cgrp_consumer_target_assignment_new
-    rd_kafka_mock_cluster_handle
-    rd_kafka_mock_cluster_new
-    rd_kafka_mock_get_requests
     rd_kafka_queue_get_partition
     rd_kafka_queue_get_sasl
     rd_kafka_share_consumer_new
@@ -281,9 +259,6 @@ answer! {
     rd_kafka_error_is_retriable
     rd_kafka_error_txn_requires_abort
     rd_kafka_messages_count
-    rd_kafka_mock_request_api_key
-    rd_kafka_mock_request_id
-    rd_kafka_mock_request_timestamp
     rd_kafka_msg_partitioner_consistent
     rd_kafka_msg_partitioner_consistent_random
     rd_kafka_msg_partitioner_fnv1a
@@ -323,28 +298,7 @@ answer! {
     rd_kafka_error_code
     rd_kafka_fatal_error
     rd_kafka_get_watermark_offsets
-    rd_kafka_mock_broker_add
-    rd_kafka_mock_broker_decommission
-    rd_kafka_mock_broker_error_stack_cnt
-    rd_kafka_mock_broker_push_request_error_rtts
-    rd_kafka_mock_broker_remove_from_metadata
-    rd_kafka_mock_broker_set_down
-    rd_kafka_mock_broker_set_rack
-    rd_kafka_mock_broker_set_rtt
-    rd_kafka_mock_broker_set_up
-    rd_kafka_mock_coordinator_set
-    rd_kafka_mock_partition_delete_records
-    rd_kafka_mock_partition_push_leader_response
-    rd_kafka_mock_partition_push_request_errors
-    rd_kafka_mock_partition_set_follower
-    rd_kafka_mock_partition_set_follower_wmarks
-    rd_kafka_mock_partition_set_leader
-    rd_kafka_mock_set_apiversion
     rd_kafka_mock_sharegroup_get_member_ids
-    rd_kafka_mock_telemetry_set_push_interval
-    rd_kafka_mock_telemetry_set_requested_metrics
-    rd_kafka_mock_topic_create
-    rd_kafka_mock_topic_delete
     rd_kafka_oauthbearer_set_token
     rd_kafka_oauthbearer_set_token_failure
     rd_kafka_offset_store
@@ -450,7 +404,6 @@ answer! {
     rd_kafka_event_config_string
     rd_kafka_get_debug_contexts
     rd_kafka_group_result_name
-    rd_kafka_mock_cluster_bootstraps
     rd_kafka_rebalance_protocol
     rd_kafka_topic_result_error_string
     rd_kafka_topic_result_name

@@ -9,7 +9,7 @@ use felice::Client;
 use felice_broker::Broker;
 
 /// The C program, linked with the library that cargo has built beside this test; `None` where there is no C compiler.
-fn build(dir: &Path) -> Option<PathBuf> {
+fn build(dir: &Path, source: &str) -> Option<PathBuf> {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     if Command::new(&compiler).arg("--version").output().is_err() {
         eprintln!("SKIPPED: there is no C compiler ({compiler})");
@@ -19,11 +19,14 @@ fn build(dir: &Path) -> Option<PathBuf> {
     assert!(library.exists(), "cargo has built no {}", library.display());
     symlink(&library, dir.join("librdkafka.so.1")).unwrap();
     symlink("librdkafka.so.1", dir.join("librdkafka.so")).unwrap();
-    let program = dir.join("roundtrip");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/roundtrip.c");
+    let program = dir.join("program");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = manifest.join("tests/c").join(source);
     let compiled = Command::new(&compiler)
         .args(["-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-g", "-o"])
         .args([&program, &source])
+        .arg("-isystem")
+        .arg(manifest.join("include"))
         .arg("-L")
         .arg(dir)
         .arg("-lrdkafka")
@@ -33,7 +36,7 @@ fn build(dir: &Path) -> Option<PathBuf> {
     Some(program)
 }
 
-async fn run(program: &Path, arguments: [&str; 5]) -> Output {
+async fn run<const N: usize>(program: &Path, arguments: [&str; N]) -> Output {
     let (program, dir) = (program.to_owned(), program.parent().unwrap().to_owned());
     let arguments = arguments.map(str::to_owned);
     tokio::task::spawn_blocking(move || {
@@ -57,7 +60,7 @@ async fn run(program: &Path, arguments: [&str; 5]) -> Output {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_c_program_gets_back_what_it_produced() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(program) = build(dir.path()) else { return };
+    let Some(program) = build(dir.path(), "roundtrip.c") else { return };
     let broker = Broker::builder().in_memory().start().await.unwrap();
     let client = Client::connect(broker.bootstrap()).await.unwrap();
     for compression in ["none", "lz4", "gzip", "zstd", "snappy"] {
@@ -73,4 +76,13 @@ async fn a_c_program_gets_back_what_it_produced() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "5000 records\n");
     }
     broker.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_c_program_commands_a_mock_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = build(dir.path(), "mock.c") else { return };
+    let output = run(&program, []).await;
+    assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
 }

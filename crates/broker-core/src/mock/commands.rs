@@ -111,12 +111,13 @@ impl MockCore {
         Ok(())
     }
 
-    /// Says whether Metadata tells of a node that is up.
+    /// Says whether Metadata tells of a node that is up. One of which it does not leads nothing, but goes on to serve its connections.
     ///
     /// # Errors
     /// As [`set_up`](Self::set_up).
-    pub fn set_listed(&mut self, id: i32, is_listed: bool) -> Result<(), ErrorCode> {
+    pub fn set_listed(&mut self, now: Now, id: i32, is_listed: bool) -> Result<(), ErrorCode> {
         self.nodes.get_mut(id).ok_or(ErrorCode::BROKER_NOT_AVAILABLE)?.is_listed = is_listed;
+        self.spread_again(now);
         Ok(())
     }
 
@@ -134,7 +135,7 @@ impl MockCore {
     }
 
     fn spread_again(&mut self, now: Now) {
-        for (topic, partition) in self.places.replace_all(&self.nodes.ids()) {
+        for (topic, partition) in self.places.replace_all(&self.nodes.leading()) {
             self.moved(now, &topic, partition);
         }
     }
@@ -276,7 +277,7 @@ impl MockCore {
     }
 
     pub(super) fn place(&mut self, topic: &str, partition: i32) -> &mut Place {
-        self.places.get(&self.nodes.ids(), topic, partition)
+        self.places.get(&self.nodes.leading(), topic, partition)
     }
 
     /// Takes the nodes out of a CreateTopics request, which the broker would refuse, and remembers them. Gives the numbers of replicas.

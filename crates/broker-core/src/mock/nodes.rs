@@ -47,6 +47,11 @@ impl Nodes {
         self.0.keys().copied().collect()
     }
 
+    /// The ids of those that partitions are put on.
+    pub(super) fn leading(&self) -> Vec<i32> {
+        self.0.iter().filter(|(_, node)| node.is_listed).map(|(id, _)| *id).collect()
+    }
+
     /// Those that Metadata tells of.
     pub(super) fn listed(&self) -> impl Iterator<Item = (i32, &Node)> {
         self.0.iter().filter(|(_, node)| node.is_up && node.is_listed).map(|(id, node)| (*id, node))

@@ -85,7 +85,7 @@ impl MockCore {
         for topic in &mut response.topics {
             let Some(name) = topic.name.clone() else { continue };
             for part in &mut topic.partitions {
-                let place = self.places.get(&self.nodes.ids(), &name, part.partition_index);
+                let place = self.places.get(&self.nodes.leading(), &name, part.partition_index);
                 part.leader_id = place.leader;
                 part.error_code =
                     if place.leader == NOBODY { ErrorCode::LEADER_NOT_AVAILABLE } else { ErrorCode::NONE };

@@ -1,6 +1,6 @@
 //! [`MockCluster`] and how it is made.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use felice_broker_core::mock::MockCore;
@@ -29,8 +29,8 @@ pub struct MockCluster {
     bootstrap: String,
     shared: Arc<Shared>,
     orders: Option<UnboundedSender<Order>>,
-    /// Closed when the thread is done.
-    done: mpsc::Receiver<()>,
+    /// Closed when the thread is done. Only dropping waits for it; the lock is for `Sync`.
+    done: Mutex<mpsc::Receiver<()>>,
 }
 
 impl MockCluster {
@@ -124,7 +124,7 @@ impl MockCluster {
 impl Drop for MockCluster {
     fn drop(&mut self) {
         self.orders.take();
-        let _ = self.done.recv_timeout(DROP_WAIT);
+        let _ = self.done.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(DROP_WAIT);
     }
 }
 
@@ -207,7 +207,7 @@ impl MockClusterBuilder {
         });
         spawned.map_err(|error| Error::Thread(error.to_string()))?;
         match is_ready.recv() {
-            Ok(Ok(())) => Ok(MockCluster { bootstrap, shared, orders: Some(orders), done }),
+            Ok(Ok(())) => Ok(MockCluster { bootstrap, shared, orders: Some(orders), done: Mutex::new(done) }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Thread("it ended before it was ready".to_owned())),
         }
