@@ -1,7 +1,8 @@
 //! What is known of a handle's connections, broker by broker: counted for statistics, and told as errors and log lines where they break.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use felice::raw::{ClusterMetadata, Observed};
 use felice::{Error, ErrorKind};
 
 use crate::conf::Conf;
+use crate::boundary::{guard, text};
 use crate::conf::interceptors::{Exchange, Interceptors};
 use crate::handle::Kafka;
 use crate::log::{Context, Logger, level};
@@ -225,12 +227,17 @@ impl Brokers {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Addresses that nobody has tried yet.
-    pub(crate) fn configured<'a>(&self, addresses: impl Iterator<Item = &'a str>) {
+    /// Addresses that nobody has tried yet. Gives those that are new.
+    pub(crate) fn configured(&self, addresses: impl Iterator<Item = String>) -> Vec<String> {
         let mut table = self.lock();
+        let mut new = Vec::new();
         for address in addresses {
-            table.brokers.entry(name(-1, address)).or_insert_with(|| Broker::new(-1, address));
+            if let Entry::Vacant(place) = table.brokers.entry(name(-1, &address)) {
+                place.insert(Broker::new(-1, &address));
+                new.push(address);
+            }
         }
+        new
     }
 
     /// Reads, or takes out of, every broker.
@@ -391,4 +398,29 @@ impl Brokers {
             self.tell(RespErr::ALL_BROKERS_DOWN, &format!("{count}/{count} brokers are down"));
         }
     }
+}
+
+/// The addresses of a list such as `bootstrap.servers`, each with a port.
+fn addresses(list: &str) -> impl Iterator<Item = String> {
+    list.split(',').map(str::trim).filter(|address| !address.is_empty()).map(|address| {
+        let address = address.split_once("://").map_or(address, |(_, behind)| behind);
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if has_port { address.to_owned() } else { format!("{address}:9092") }
+    })
+}
+
+/// Addresses to try besides those of the configuration: `HOST:PORT` with commas between. Returns how many are new.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `brokerlist` ends in a NUL byte.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_brokers_add(rk: *mut Kafka, brokerlist: *const c_char) -> c_int {
+    guard(0, || {
+        // SAFETY: the caller vouches for both.
+        let (Some(rk), Some(list)) = (unsafe { (rk.as_ref(), text(brokerlist)) }) else { return 0 };
+        let new = rk.brokers.configured(addresses(list));
+        let count = c_int::try_from(new.len()).unwrap_or(c_int::MAX);
+        felice::raw::add_bootstrap(&rk.client, new);
+        count
+    })
 }

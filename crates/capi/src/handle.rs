@@ -116,7 +116,7 @@ impl Kafka {
         }));
         let errors = conf.callbacks.error_cb.is_some() || conf.enabled_events & kind::ERROR != 0;
         let brokers = Arc::new(Brokers::new(log.clone(), main.clone(), errors, conf));
-        brokers.configured(properties.client_config()?.bootstrap.iter().map(String::as_str));
+        brokers.configured(properties.client_config()?.bootstrap.into_iter());
         let seen = brokers.clone();
         let setup = Setup::default().observer(move |what| seen.see(what));
         let client = match sockets::connector(conf) {

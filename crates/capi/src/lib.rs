@@ -19,7 +19,7 @@
 
 pub mod background;
 mod boundary;
-mod brokers;
+pub mod brokers;
 pub mod conf;
 pub mod consume;
 pub mod errors;

@@ -243,7 +243,6 @@ answer! {
     rd_kafka_Uuid_least_significant_bits
     rd_kafka_Uuid_most_significant_bits
     rd_kafka_assignment_lost
-    rd_kafka_brokers_add
     rd_kafka_consume_batch
     rd_kafka_consume_callback
     rd_kafka_consume_callback_queue

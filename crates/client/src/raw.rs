@@ -22,3 +22,8 @@ pub fn spawn(client: &Client, task: impl Future<Output = ()> + Send + 'static) {
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
+
+/// Addresses (`HOST:PORT`) to try besides those of `bootstrap.servers`.
+pub fn add_bootstrap(client: &Client, addresses: Vec<String>) {
+    client.driver().command(move |driver, now| driver.core.add_bootstrap(now, addresses));
+}

@@ -159,6 +159,12 @@ impl<T> ClientCore<T> {
         }
     }
 
+    /// Addresses to try besides those of `bootstrap.servers`.
+    pub fn add_bootstrap(&mut self, now: Now, addresses: impl IntoIterator<Item = String>) {
+        self.links.config.bootstrap.extend(addresses);
+        self.metadata.refresh(now);
+    }
+
     /// A connection's bytes flow, TLS included.
     pub fn handle_connected(&mut self, now: Now, id: ConnectionId) {
         let Some(key) = self.links.by_id.get(&id).copied() else { return };

@@ -317,7 +317,8 @@ impl Properties {
             .filter(|address| !address.is_empty())
             .map(|address| if has_port(&address) { address } else { format!("{address}:9092") })
             .collect();
-        if bootstrap.is_empty() {
+        // A program of librdkafka's may make a handle first and add brokers later.
+        if bootstrap.is_empty() && self.defaults != Defaults::Librdkafka {
             return Err(
                 Error::new(ErrorKind::Config, "bootstrap.servers is not set").hinting("give HOST:PORT of a broker")
             );
