@@ -8,7 +8,8 @@
 //! - [`consume`]: assigning, polling
 //! - [`message`], [`headers`]: message objects, made and freed by the batch
 //! - [`topic`], [`topic_partition`]: topics and lists of partitions
-//! - [`errors`]: codes, names, texts
+//! - [`errors`]: codes, names, texts, error objects
+//! - [`uuid`], [`library`]: ids of topics; what belongs to no handle
 //! - [`types`]: layouts and numbers
 //! - [`metadata`]: what is asked about the cluster
 //! - `log`, `stats`, `brokers`: what a handle tells of itself
@@ -26,6 +27,7 @@ pub mod errors;
 pub mod event;
 pub mod handle;
 pub mod headers;
+pub mod library;
 pub mod log;
 pub mod message;
 pub mod metadata;
@@ -39,5 +41,6 @@ mod stats;
 pub mod topic;
 pub mod topic_partition;
 pub mod types;
+pub mod uuid;
 mod variadic;
 mod wait;

@@ -68,12 +68,8 @@ answer! {
     rd_kafka_TopicCollection_destroy
     rd_kafka_UserScramCredentialAlteration_destroy
     rd_kafka_UserScramCredentialAlteration_destroy_array
-    rd_kafka_Uuid_destroy
     rd_kafka_consumer_group_metadata_destroy
     rd_kafka_dump
-    rd_kafka_error_destroy
-    rd_kafka_get_err_descs
-    rd_kafka_mem_free
     rd_kafka_messages_destroy
     rd_kafka_mock_sharegroup_set_auto_offset_reset
     rd_kafka_mock_sharegroup_set_heartbeat_interval
@@ -86,10 +82,6 @@ answer! {
     rd_kafka_mock_sharegroup_set_session_timeout
     rd_kafka_mock_sharegroup_target_assignment
     rd_kafka_share_partition_offsets_list_destroy
-    rd_kafka_topic_partition_destroy
-    rd_kafka_topic_partition_list_add_range
-    rd_kafka_topic_partition_list_sort
-    rd_kafka_topic_partition_set_leader_epoch
 }
 
 // They answer NULL.
@@ -159,8 +151,6 @@ answer! {
     rd_kafka_UserScramCredentialUpsertion_new
     rd_kafka_UserScramCredentialsDescription_error
     rd_kafka_UserScramCredentialsDescription_scramcredentialinfo
-    rd_kafka_Uuid_copy
-    rd_kafka_Uuid_new
     rd_kafka_acl_result_error
     rd_kafka_brokers_learned_ids
     rd_kafka_consume
@@ -194,8 +184,6 @@ answer! {
     rd_kafka_event_topic_partition_list
     rd_kafka_group_result_error
     rd_kafka_group_result_partitions
-    rd_kafka_mem_calloc
-    rd_kafka_mem_malloc
     rd_kafka_memberid
     rd_kafka_messages_get
     rd_kafka_queue_get_partition
@@ -206,8 +194,6 @@ answer! {
     rd_kafka_share_partition_offsets_partition
     rd_kafka_share_queue_get_sasl
     rd_kafka_topic_opaque
-    rd_kafka_topic_partition_list_copy
-    rd_kafka_topic_partition_list_find
     rd_kafka_topic_partition_result_error
     rd_kafka_topic_partition_result_partition
 }
@@ -240,8 +226,6 @@ answer! {
     rd_kafka_TopicDescription_is_internal
     rd_kafka_TopicPartitionInfo_partition
     rd_kafka_UserScramCredentialsDescription_scramcredentialinfo_count
-    rd_kafka_Uuid_least_significant_bits
-    rd_kafka_Uuid_most_significant_bits
     rd_kafka_assignment_lost
     rd_kafka_consume_batch
     rd_kafka_consume_callback
@@ -253,10 +237,6 @@ answer! {
     rd_kafka_consumer_group_metadata_generation_id
     rd_kafka_consumer_group_state_code
     rd_kafka_consumer_group_type_code
-    rd_kafka_errno
-    rd_kafka_error_is_fatal
-    rd_kafka_error_is_retriable
-    rd_kafka_error_txn_requires_abort
     rd_kafka_messages_count
     rd_kafka_msg_partitioner_consistent
     rd_kafka_msg_partitioner_consistent_random
@@ -270,10 +250,6 @@ answer! {
     rd_kafka_share_partition_offsets_list_count
     rd_kafka_share_partition_offsets_offsets_cnt
     rd_kafka_topic_partition_available
-    rd_kafka_topic_partition_get_leader_epoch
-    rd_kafka_topic_partition_list_del
-    rd_kafka_topic_partition_list_del_by_idx
-    rd_kafka_unittest
 }
 
 // They answer `_UNSUPPORTED_FEATURE`.
@@ -293,8 +269,6 @@ answer! {
     rd_kafka_commit_message
     rd_kafka_commit_queue
     rd_kafka_committed
-    rd_kafka_errno2err
-    rd_kafka_error_code
     rd_kafka_fatal_error
     rd_kafka_get_watermark_offsets
     rd_kafka_mock_sharegroup_get_member_ids
@@ -321,7 +295,6 @@ answer! {
     rd_kafka_subscribe
     rd_kafka_subscription
     rd_kafka_test_fatal_error
-    rd_kafka_topic_partition_list_set_offset
     rd_kafka_topic_result_error
     rd_kafka_unsubscribe
 }
@@ -341,7 +314,6 @@ answer! {
     rd_kafka_consumer_close_queue
     rd_kafka_consumer_group_metadata_read
     rd_kafka_consumer_group_metadata_write
-    rd_kafka_error_new
     rd_kafka_incremental_assign
     rd_kafka_incremental_unassign
     rd_kafka_init_transactions
@@ -392,16 +364,12 @@ answer! {
     rd_kafka_ResourceType_name
     rd_kafka_TopicDescription_name
     rd_kafka_UserScramCredentialsDescription_user
-    rd_kafka_Uuid_base64str
     rd_kafka_consumer_group_metadata_group_id
     rd_kafka_consumer_group_metadata_group_instance_id
     rd_kafka_consumer_group_metadata_member_id
     rd_kafka_consumer_group_state_name
     rd_kafka_consumer_group_type_name
-    rd_kafka_error_name
-    rd_kafka_error_string
     rd_kafka_event_config_string
-    rd_kafka_get_debug_contexts
     rd_kafka_group_result_name
     rd_kafka_rebalance_protocol
     rd_kafka_topic_result_error_string

@@ -159,7 +159,10 @@ impl Conf {
             self.enabled_events = self.values.int("enabled_events");
             return Ok(());
         }
-        self.has_topic = true;
+        if !self.has_topic {
+            self.has_topic = true;
+            self.values.put_pointer("default_topic_conf");
+        }
         self.topic.set(name, value)
     }
 

@@ -33,8 +33,11 @@ pub(super) unsafe fn load(conf: *mut Conf, paths: Option<&CStr>) -> Result<(), S
     // SAFETY: the caller vouches for `conf`.
     let old = unsafe { std::mem::take(&mut (*conf).plugins) };
     drop(old);
-    let Some(paths) = paths else { return Ok(()) };
-    for path in paths.to_bytes().split(|byte| *byte == b';') {
+    let paths = paths.map_or(&b""[..], CStr::to_bytes).trim_ascii_start();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    for path in paths.split(|byte| *byte == b';') {
         let path = CString::new(path).unwrap_or_default();
         // SAFETY: the caller vouches for `conf`; no borrow lasts over the call.
         unsafe {
