@@ -1,12 +1,14 @@
 //! SASL: proving to a broker who we are, and a broker's side of it. What goes into `SaslAuthenticate` and what comes out; the requests themselves
 //! are the connection's matter.
 //!
-//! - [`SaslClient`]: PLAIN and SCRAM-SHA-256/512 as a client
+//! - [`SaslClient`]: PLAIN, SCRAM-SHA-256/512 and OAUTHBEARER as a client
 //! - [`SaslServer`]: the same as a broker, over [`Credentials`]
+//! - [`BearerToken`]: a token of OAUTHBEARER
 //! - [`Secret`]: a password that no log line shows
 //!
 //! Readers of Kafka know these as `ScramSaslClient`, `ScramSaslServer`, `PlainSaslServer`.
 
+mod oauthbearer;
 mod plain;
 mod scram;
 mod scram_server;
@@ -21,6 +23,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+pub use oauthbearer::{AcceptedToken, BearerToken, RejectedToken};
 pub use scram_server::ScramCredential;
 pub use secret::Secret;
 pub use server::{Credentials, SaslServer, SaslServerStep};
@@ -38,11 +41,16 @@ pub enum Mechanism {
     ScramSha256,
     /// The same with the longer hash.
     ScramSha512,
+    /// A token that somebody else has issued: only over TLS.
+    OAuthBearer,
 }
 
 impl Mechanism {
     /// All of them, in the order in which a broker lists them.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::ScramSha256, Self::ScramSha512, Self::OAuthBearer];
+
+    /// Those that take a user and a password.
+    pub const WITH_PASSWORD: [Self; 3] = [Self::Plain, Self::ScramSha256, Self::ScramSha512];
 
     /// Its registered name, as in `sasl.mechanism`.
     pub fn name(self) -> &'static str {
@@ -50,6 +58,7 @@ impl Mechanism {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OAuthBearer => "OAUTHBEARER",
         }
     }
 }
@@ -74,7 +83,7 @@ impl FromStr for Mechanism {
 #[non_exhaustive]
 pub enum SaslError {
     /// A name that is none of ours.
-    #[error("the SASL mechanism {0} is not supported; PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are")]
+    #[error("the SASL mechanism {0} is not supported; PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER are")]
     UnknownMechanism(String),
     /// The broker does not take this mechanism (UNSUPPORTED_SASL_MECHANISM).
     #[error("the broker does not offer the SASL mechanism {mechanism}; it offers {}", list(.offered))]
@@ -117,6 +126,14 @@ pub enum SaslError {
     /// As a server: no such user, or not this password. The two are not told apart.
     #[error("invalid credentials")]
     NotAuthenticated,
+    /// As a server: the token was refused. This is what the client was told.
+    #[error("{answer}")]
+    TokenRejected {
+        /// The answer of RFC 7628, JSON.
+        answer: String,
+        /// For the broker's log.
+        reason: String,
+    },
 }
 
 impl SaslError {
@@ -128,6 +145,9 @@ impl SaslError {
             }
             Self::Rejected { mechanism, .. } => Some(match mechanism {
                 Mechanism::Plain => "check sasl.username and sasl.password".to_owned(),
+                Mechanism::OAuthBearer => {
+                    "check that the token is for this broker (audience, scope) and has not expired".to_owned()
+                }
                 _ => format!(
                     "check sasl.username and sasl.password, and that the user has a {mechanism} credential: each SCRAM mechanism has its own"
                 ),
@@ -156,6 +176,8 @@ pub enum SaslClient {
     Plain(plain::PlainClient),
     /// SCRAM with either hash.
     Scram(scram::ScramClient),
+    /// OAUTHBEARER.
+    OAuthBearer(oauthbearer::BearerClient),
 }
 
 impl SaslClient {
@@ -175,7 +197,18 @@ impl SaslClient {
             Mechanism::ScramSha256 | Mechanism::ScramSha512 => {
                 Self::Scram(scram::ScramClient::new(mechanism, user, password, &nonce))
             }
+            Mechanism::OAuthBearer => {
+                return Err(SaslError::InvalidCredentials("OAUTHBEARER takes a token, not a user and a password"));
+            }
         })
+    }
+
+    /// A client of OAUTHBEARER for one exchange.
+    ///
+    /// # Errors
+    /// [`SaslError::InvalidCredentials`] where the token cannot be sent.
+    pub fn with_token(token: &BearerToken) -> Result<Self, SaslError> {
+        Ok(Self::OAuthBearer(oauthbearer::BearerClient::new(token)?))
     }
 
     /// The mechanism's name, for `SaslHandshake`.
@@ -188,6 +221,7 @@ impl SaslClient {
         match self {
             Self::Plain(_) => Mechanism::Plain,
             Self::Scram(scram) => scram.mechanism(),
+            Self::OAuthBearer(_) => Mechanism::OAuthBearer,
         }
     }
 
@@ -196,6 +230,7 @@ impl SaslClient {
         match self {
             Self::Plain(plain) => plain.user(),
             Self::Scram(scram) => scram.user(),
+            Self::OAuthBearer(bearer) => bearer.principal(),
         }
     }
 
@@ -207,6 +242,7 @@ impl SaslClient {
         Ok(Some(match self {
             Self::Plain(plain) => plain.message(),
             Self::Scram(scram) => scram.first_message(),
+            Self::OAuthBearer(bearer) => bearer.message(),
         }))
     }
 
@@ -218,6 +254,7 @@ impl SaslClient {
         match self {
             Self::Plain(_) => Ok(SaslStep::Done),
             Self::Scram(scram) => scram.step(answer),
+            Self::OAuthBearer(bearer) => bearer.step(answer),
         }
     }
 

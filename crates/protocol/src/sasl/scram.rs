@@ -34,7 +34,7 @@ impl Hash {
             Mechanism::ScramSha512 => {
                 Self { digest: &digest::SHA512, hmac: hmac::HMAC_SHA512, pbkdf2: pbkdf2::PBKDF2_HMAC_SHA512 }
             }
-            Mechanism::ScramSha256 | Mechanism::Plain => {
+            Mechanism::ScramSha256 | Mechanism::Plain | Mechanism::OAuthBearer => {
                 Self { digest: &digest::SHA256, hmac: hmac::HMAC_SHA256, pbkdf2: pbkdf2::PBKDF2_HMAC_SHA256 }
             }
         }

@@ -137,7 +137,7 @@ pub(super) fn same(left: &[u8], right: &[u8]) -> bool {
 }
 
 /// `=2C` is a comma, `=3D` an equals sign; any other `=` is an error.
-fn unescape(name: &str) -> Option<String> {
+pub(super) fn unescape(name: &str) -> Option<String> {
     let mut parts = name.split('=');
     let mut plain = parts.next()?.to_owned();
     for part in parts {

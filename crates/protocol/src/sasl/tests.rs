@@ -115,7 +115,7 @@ fn exchange(mechanism: Mechanism, user: &str, password: &str) -> Result<String, 
                 SaslStep::Send(next) => message = next,
                 SaslStep::Done => panic!("the client was done before the server"),
             },
-            SaslServerStep::Done { user, answer } => {
+            SaslServerStep::Done { user, answer, .. } => {
                 assert_eq!(client.step(&answer)?, SaslStep::Done);
                 return Ok(user);
             }
@@ -133,7 +133,7 @@ fn client_and_server_agree() {
 
 #[test]
 fn a_wrong_user_and_a_wrong_password_are_not_told_apart() {
-    for mechanism in Mechanism::ALL {
+    for mechanism in Mechanism::WITH_PASSWORD {
         for (user, password) in [("alice", "wrong"), ("al,ice=", "wrong"), ("nobody", "alice-secret")] {
             assert_eq!(exchange(mechanism, user, password).unwrap_err(), SaslError::NotAuthenticated, "{mechanism}");
         }
@@ -172,7 +172,7 @@ fn the_server_bears_any_message() {
 fn nothing_shows_a_password() {
     let secret = Secret::from("pencil");
     assert_eq!(format!("{secret} {secret:?}"), "[hidden] [hidden]");
-    for mechanism in Mechanism::ALL {
+    for mechanism in Mechanism::WITH_PASSWORD {
         let mut client = SaslClient::new(mechanism, "user", &secret, [1; 24]).unwrap();
         client.initial().unwrap();
         assert!(!format!("{client:?}").contains("pencil"));
@@ -195,4 +195,90 @@ fn errors_name_the_cause_and_what_to_do() {
     assert_eq!("scram-sha-512".parse::<Mechanism>().unwrap(), Mechanism::ScramSha512);
     assert!(SaslClient::new(Mechanism::Plain, "", &"x".into(), [1; 24]).is_err());
     assert!(SaslClient::new(Mechanism::Plain, "a\0b", &"x".into(), [1; 24]).is_err());
+}
+
+struct Tokens;
+
+impl Credentials for Tokens {
+    fn plain_password(&self, _: &str) -> Option<Secret> {
+        None
+    }
+
+    fn scram(&self, _: Mechanism, _: &str) -> Option<ScramCredential> {
+        None
+    }
+
+    fn token(&self, token: &Secret, extensions: &[(String, String)]) -> Result<AcceptedToken, RejectedToken> {
+        assert!(extensions.iter().all(|(name, value)| name == "traceId" && value == "1 2"));
+        match token.expose() {
+            "good.token" => Ok(AcceptedToken { principal: "alice".to_owned(), expires_at_ms: Some(17) }),
+            "narrow" => Err(RejectedToken { reason: "x".to_owned(), scope: Some("write".to_owned()) }),
+            _ => Err(RejectedToken::new("unknown")),
+        }
+    }
+}
+
+fn token(value: &str) -> BearerToken {
+    let extensions = vec![("traceId".to_owned(), "1 2".to_owned())];
+    BearerToken { value: value.into(), expires_at_ms: 17, principal: "alice".to_owned(), extensions }
+}
+
+#[test]
+fn a_token_is_taken_or_the_client_hears_why_not() {
+    let mut client = SaslClient::with_token(&token("good.token")).unwrap();
+    let first = client.initial().unwrap().unwrap();
+    assert_eq!(first, &b"n,,\x01auth=Bearer good.token\x01traceId=1 2\x01\x01"[..]);
+    let taken = SaslServer::new(Mechanism::OAuthBearer, [0; 24]).step(&first, &Tokens).unwrap();
+    let done = SaslServerStep::Done { user: "alice".to_owned(), answer: Bytes::new(), expires_at_ms: Some(17) };
+    assert_eq!(taken, done);
+    assert_eq!(client.step(b"").unwrap(), SaslStep::Done);
+
+    for (value, answer) in
+        [("narrow", r#"{"status":"insufficient_scope","scope":"write"}"#), ("other", r#"{"status":"invalid_token"}"#)]
+    {
+        let mut client = SaslClient::with_token(&token(value)).unwrap();
+        let mut server = SaslServer::new(Mechanism::OAuthBearer, [0; 24]);
+        let challenge = server.step(&client.initial().unwrap().unwrap(), &Tokens).unwrap();
+        assert_eq!(challenge, SaslServerStep::Challenge(Bytes::from_static(answer.as_bytes())));
+        assert_eq!(client.step(answer.as_bytes()).unwrap(), bytes("\x01"));
+        let error = server.step(b"\x01", &Tokens).unwrap_err();
+        assert_eq!(error.to_string(), answer);
+        assert!(!format!("{client:?} {error:?}").contains(value));
+        assert!(matches!(client.step(b"").unwrap_err(), SaslError::Rejected { message, .. } if message == answer));
+    }
+}
+
+#[test]
+fn a_token_s_message_may_be_anything() {
+    for wrong in [
+        &b""[..],
+        b"n,,",
+        b"n,,\x01",
+        b"n,,\x01\x01",
+        b"n,,\x01auth=Bearer x\x01",
+        b"n,,\x01auth=Basic x\x01\x01",
+        b"n,,\x01auth=Bearer \x01\x01",
+        b"n,,\x01auth=Bearer x y\x01\x01",
+        b"n,,\x01auth=Bearer x\x01auth=Bearer x\x01\x01",
+        b"n,,\x01auth=Bearer x\x01no1=2\x01\x01",
+        b"n,,\x01auth=Bearer x\x01k\x01\x01",
+        b"n,b=c,\x01auth=Bearer x\x01\x01",
+        b"n,a=c=9,\x01auth=Bearer x\x01\x01",
+        b"p=x,,\x01auth=Bearer x\x01\x01",
+        b"n,,\x01auth=Bearer \xff\x01\x01",
+    ] {
+        let error = SaslServer::new(Mechanism::OAuthBearer, [0; 24]).step(wrong, &Tokens).unwrap_err();
+        assert!(matches!(error, SaslError::Malformed { .. }), "{wrong:?} {error:?}");
+    }
+    let message = b"n,a=bob,\x01auth=Bearer good.token\x01\x01";
+    let step = SaslServer::new(Mechanism::OAuthBearer, [0; 24]).step(message, &Tokens).unwrap();
+    assert!(matches!(step, SaslServerStep::Challenge(_)), "another's identity");
+    for wrong in ["", "a b", "a\x01b", "ä"] {
+        assert!(SaslClient::with_token(&token(wrong)).is_err(), "{wrong:?}");
+    }
+    for (name, value) in [("auth", "x"), ("", "x"), ("a1", "x"), ("a", ""), ("a", "\x01")] {
+        let mut token = token("good.token");
+        token.extensions = vec![(name.to_owned(), value.to_owned())];
+        assert!(SaslClient::with_token(&token).is_err(), "{name}={value}");
+    }
 }
