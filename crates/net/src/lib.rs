@@ -7,6 +7,7 @@
 //! - [`Security`], [`TlsConfig`]: whom to trust and who we are
 //! - [`FrameReader`], [`FrameWriter`]: length-prefixed frames, shared and never copied again
 //! - [`Listener`], [`ServerTls`]: the other side
+//! - [`Identity`], [`Authorities`]: certificates and keys from PEM and PKCS#12
 //! - [`Connector`]: where sockets come from, for a host that brings its own
 //!
 //! ```
@@ -43,6 +44,7 @@ mod frame_writer;
 pub mod hint;
 mod listener;
 mod server_tls;
+mod stores;
 mod stream;
 mod tcp;
 mod tls;
@@ -55,6 +57,7 @@ pub use frame_reader::{DEFAULT_MAX_FRAME, FrameError, FrameReader};
 pub use frame_writer::{FrameWriter, write_frames};
 pub use listener::{Incoming, Listener};
 pub use server_tls::{ClientAuth, ServerTls};
+pub use stores::{Authorities, Identity};
 pub use stream::{Io, ReadHalf, Stream, Transport, WriteHalf};
 pub use tcp::{Tcp, TcpReader, TcpWriter};
 pub use tls::{Security, TlsConfig, TlsConfigBuilder, TlsConfigError};

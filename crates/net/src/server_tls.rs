@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::stores::{Authorities, Identity};
 use crate::tls::{TlsConfigError, provider};
 
 /// Whether clients show certificates (`ssl.client.auth`).
@@ -17,10 +16,10 @@ pub enum ClientAuth {
     /// They are not asked.
     #[default]
     None,
-    /// They are asked and may have none; one that is shown must be signed by a CA of this PEM text.
-    Requested(Vec<u8>),
-    /// They must show one that a CA of this PEM text signed.
-    Required(Vec<u8>),
+    /// They are asked and may have none; one that is shown must be signed by one of these.
+    Requested(Authorities),
+    /// They must show one that one of these has signed.
+    Required(Authorities),
 }
 
 /// TLS of a listener, checked and ready; cheap to clone.
@@ -36,11 +35,11 @@ impl fmt::Debug for ServerTls {
 }
 
 impl ServerTls {
-    /// From PEM texts: the listener's certificate chain and its key.
+    /// With the listener's certificate and key.
     ///
     /// # Errors
-    /// [`TlsConfigError`], which names the text at fault.
-    pub fn from_pem(certificate_chain: &[u8], key: &[u8], client_auth: &ClientAuth) -> Result<Self, TlsConfigError> {
+    /// [`TlsConfigError`], which says what does not go together.
+    pub fn new(identity: Identity, client_auth: &ClientAuth) -> Result<Self, TlsConfigError> {
         let provider = provider();
         let builder =
             ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -58,9 +57,7 @@ impl ServerTls {
                 )
             }
         };
-        let chain = certificates("the listener's certificate", certificate_chain)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong("the listener's key", error))?;
-        Ok(Self { config: Arc::new(builder.with_single_cert(chain, key)?) })
+        Ok(Self { config: Arc::new(builder.with_single_cert(identity.chain, identity.key)?) })
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
@@ -68,18 +65,12 @@ impl ServerTls {
     }
 }
 
-fn roots(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
+fn roots(authorities: &Authorities) -> Result<RootCertStore, TlsConfigError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("the clients' CA certificates", pem)? {
-        roots.add(certificate)?;
+    for certificate in &authorities.0 {
+        roots.add(certificate.clone())?;
     }
     Ok(roots)
-}
-
-fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
-    let found =
-        CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|error| wrong(what, error))?;
-    if found.is_empty() { Err(wrong(what, "no certificate in it")) } else { Ok(found) }
 }
 
 fn wrong(what: &str, reason: impl fmt::Display) -> TlsConfigError {

@@ -9,7 +9,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::stores::{Identity, Source, certificates};
 
 /// Whether a connection is encrypted.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +68,11 @@ pub enum TlsConfigError {
     /// A certificate without its key, or a key without its certificate.
     #[error("a client certificate needs both the certificate and its key; {0} is missing")]
     Half(&'static str),
+    /// A key store beside a certificate or key of its own.
+    #[error(
+        "the client's certificate is given twice: by a key store, and by a certificate and its key; leave one of them out"
+    )]
+    Twice,
     /// A name that no certificate can be for.
     #[error("\"{0}\" cannot be the name in a certificate")]
     ServerName(String),
@@ -74,20 +81,16 @@ pub enum TlsConfigError {
     Rustls(#[from] rustls::Error),
 }
 
-/// Bytes of a PEM text, and where they came from, for errors.
-#[derive(Clone)]
-struct Pem {
-    origin: String,
-    bytes: Vec<u8>,
-}
-
 /// Collects what [`TlsConfig`] is made of.
 #[derive(Default)]
 pub struct TlsConfigBuilder {
-    authorities: Vec<Pem>,
+    authorities: Vec<Source>,
     platform_roots: bool,
-    certificate: Option<Pem>,
-    key: Option<Pem>,
+    certificate: Option<Source>,
+    key: Option<Source>,
+    key_store: Option<Source>,
+    key_password: Option<String>,
+    store_password: Option<String>,
     server_name: Option<String>,
     accept_any_name: bool,
     accept_any_certificate: bool,
@@ -138,7 +141,7 @@ impl TlsConfigBuilder {
 
     /// Trusts the CA certificates of a PEM text (`ssl.ca.pem`). May be called again.
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.authorities.push(Pem { origin: "the CA certificates' PEM".to_owned(), bytes: pem.into() });
+        self.authorities.push(Source::new("the CA certificates' PEM", pem));
         self
     }
 
@@ -180,13 +183,34 @@ impl TlsConfigBuilder {
 
     /// Our certificate chain as PEM text (`ssl.certificate.pem`).
     pub fn certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.certificate = Some(Pem { origin: "the client certificate's PEM".to_owned(), bytes: pem.into() });
+        self.certificate = Some(Source::new("the client certificate's PEM", pem));
         self
     }
 
     /// Our key as PEM text (`ssl.key.pem`).
     pub fn key_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.key = Some(Pem { origin: "the client key's PEM".to_owned(), bytes: pem.into() });
+        self.key = Some(Source::new("the client key's PEM", pem));
+        self
+    }
+
+    /// One file with both our chain and our key: PEM, or PKCS#12 (`ssl.keystore.location`).
+    ///
+    /// # Errors
+    /// [`TlsConfigError::File`].
+    pub fn key_store_file(mut self, path: impl AsRef<Path>) -> Result<Self, TlsConfigError> {
+        self.key_store = Some(read("key store", path.as_ref())?);
+        Ok(self)
+    }
+
+    /// The password of the key, where it is encrypted (`ssl.key.password`).
+    pub fn key_password(mut self, password: impl Into<String>) -> Self {
+        self.key_password = Some(password.into());
+        self
+    }
+
+    /// The password of the key store (`ssl.keystore.password`).
+    pub fn key_store_password(mut self, password: impl Into<String>) -> Self {
+        self.store_password = Some(password.into());
         self
     }
 
@@ -239,13 +263,9 @@ impl TlsConfigBuilder {
                 builder.with_root_certificates(roots)
             }
         };
-        let config = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => {
-                builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?)?
-            }
-            (None, None) => builder.with_no_client_auth(),
-            (Some(_), None) => return Err(TlsConfigError::Half("the key")),
-            (None, Some(_)) => return Err(TlsConfigError::Half("the certificate")),
+        let config = match self.identity()? {
+            Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key)?,
+            None => builder.with_no_client_auth(),
         };
         let server_name = match self.server_name {
             Some(name) => Some(ServerName::try_from(name.clone()).map_err(|_| TlsConfigError::ServerName(name))?),
@@ -255,54 +275,37 @@ impl TlsConfigBuilder {
     }
 }
 
+impl TlsConfigBuilder {
+    /// Who we are; `None` for nobody.
+    fn identity(&self) -> Result<Option<Identity>, TlsConfigError> {
+        let key_password = self.key_password.as_deref();
+        match (&self.key_store, &self.certificate, &self.key) {
+            (None, None, None) => Ok(None),
+            (Some(store), None, None) => {
+                Identity::of_store(store, self.store_password.as_deref().or(key_password)).map(Some)
+            }
+            (Some(_), _, _) => Err(TlsConfigError::Twice),
+            (None, Some(certificate), Some(key)) => Identity::of_parts(certificate, key, key_password).map(Some),
+            (None, Some(_), None) => Err(TlsConfigError::Half("the key")),
+            (None, None, Some(_)) => Err(TlsConfigError::Half("the certificate")),
+        }
+    }
+}
+
 /// The cryptography of both sides. Never the process's default: a host may have installed another.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn read(what: &'static str, path: &Path) -> Result<Pem, TlsConfigError> {
+fn read(what: &'static str, path: &Path) -> Result<Source, TlsConfigError> {
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Pem { origin: format!("{what} {}", path.display()), bytes }),
+        Ok(bytes) => Ok(Source { origin: format!("{what} {}", path.display()), bytes }),
         Err(source) => Err(TlsConfigError::File { what, path: path.to_owned(), source }),
     }
 }
 
-/// Certificates of a PEM text; a file in another format is named as such.
-fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
-    let wrong = |reason: String| TlsConfigError::Pem { what: pem.origin.clone(), reason };
-    let found = CertificateDer::pem_slice_iter(&pem.bytes)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(format!("{error}")))?;
-    if found.is_empty() { Err(wrong(format!("no certificate in it{}", format_note(&pem.bytes)))) } else { Ok(found) }
-}
-
-fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, TlsConfigError> {
-    let encrypted = pem.bytes.windows(9).any(|window| window == b"ENCRYPTED");
-    PrivateKeyDer::from_pem_slice(&pem.bytes).map_err(|error| TlsConfigError::Pem {
-        what: pem.origin.clone(),
-        reason: if encrypted {
-            "the key is encrypted, which is not supported: decrypt it with `openssl pkey -in KEY -out PLAIN`".to_owned()
-        } else {
-            format!("no private key in it ({error}){}", format_note(&pem.bytes))
-        },
-    })
-}
-
-/// Java's key stores are the usual mistake.
-fn format_note(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [0xfe, 0xed, 0xfe, 0xed, ..] => {
-            ": this is a Java key store (JKS); export it as PEM with `keytool -exportcert -rfc` or by way of PKCS#12 and `openssl pkcs12`"
-        }
-        [0x30, 0x82 | 0x80, ..] => {
-            ": this is binary (DER or PKCS#12); convert it to PEM with `openssl x509` or `openssl pkcs12 -nodes`"
-        }
-        _ => "",
-    }
-}
-
-fn add_authorities(roots: &mut RootCertStore, pem: &Pem) -> Result<(), TlsConfigError> {
-    for certificate in certificates(pem)? {
+fn add_authorities(roots: &mut RootCertStore, pem: &Source) -> Result<(), TlsConfigError> {
+    for certificate in certificates(pem, None)? {
         roots
             .add(certificate)
             .map_err(|error| TlsConfigError::Pem { what: pem.origin.clone(), reason: error.to_string() })?;

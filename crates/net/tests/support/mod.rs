@@ -43,7 +43,8 @@ impl Authority {
 
 impl Identity {
     pub(crate) fn server(&self, client_auth: &ClientAuth) -> ServerTls {
-        ServerTls::from_pem(self.certificate.as_bytes(), self.key.as_bytes(), client_auth).unwrap()
+        let identity = felice_net::Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes(), None).unwrap();
+        ServerTls::new(identity, client_auth).unwrap()
     }
 }
 
