@@ -27,6 +27,7 @@ use crate::flush::Flusher;
 use crate::maintenance::Maintenance;
 use crate::purgatory::{PartitionKey, Purgatory};
 use crate::random::Random;
+use crate::sasl::{self, Authenticator, Sasl};
 use crate::topics::Topics;
 use crate::{cleaner, data_dir, flush};
 
@@ -48,6 +49,8 @@ pub enum Output {
     Close {
         /// Which one.
         connection: ConnectionId,
+        /// To be sent before, where there is something to say.
+        last: Option<Frame>,
         /// Why.
         reason: String,
     },
@@ -84,6 +87,7 @@ pub struct BrokerCore {
     pub(crate) maintenance: Maintenance,
     pub(crate) cleaner: LogCleaner,
     pub(crate) random: Random,
+    pub(crate) sasl: Sasl,
     pub(crate) decompressor: Decompressor,
     pub(crate) outputs: VecDeque<Output>,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -96,6 +100,7 @@ impl BrokerCore {
     /// # Errors
     /// [`StartError`], with the path and what to do.
     pub fn open(config: BrokerConfig, disk: Arc<dyn Disk>, seed: u64, now: Now) -> Result<Self, StartError> {
+        let sasl = Sasl::new(&config, seed)?;
         let mut random = Random::new(seed);
         let mut opened = data_dir::open(&config, &disk, &mut random, now)?;
         cleaner::load(&config, &*disk, &mut opened.topics);
@@ -113,7 +118,8 @@ impl BrokerCore {
             limits: Limits::new(&config),
             random,
             decompressor: Decompressor::default(),
-            outputs: opened.notes.into_iter().map(|message| Output::Log { message }).collect(),
+            outputs: opened.notes.into_iter().chain(sasl.warnings()).map(|message| Output::Log { message }).collect(),
+            sasl,
             connections: BTreeMap::new(),
             next_operation: 0,
             config,
@@ -129,8 +135,16 @@ impl BrokerCore {
     }
 
     /// A client has connected to a listener.
-    pub fn handle_connect(&mut self, _now: Now, connection: ConnectionId, _listener: &str) {
-        self.connections.insert(connection, Connection::default());
+    pub fn handle_connect(&mut self, _now: Now, connection: ConnectionId, listener: &str) {
+        let authenticator = self.sasl.authenticator(listener);
+        let connected = Connection { listener: listener.into(), authenticator, ..Connection::default() };
+        self.connections.insert(connection, connected);
+    }
+
+    /// Whether it is known who speaks on a connection: at once where its listener does not ask.
+    pub fn is_authenticated(&self, connection: ConnectionId) -> bool {
+        let authenticator = self.connections.get(&connection).and_then(|known| known.authenticator.as_ref());
+        authenticator.is_none_or(|authenticator| authenticator.is_complete())
     }
 
     /// From which address a connection comes; groups tell it of their members.
@@ -155,12 +169,15 @@ impl BrokerCore {
         match outcome {
             Ok(Reply::Frame(frame)) => self.respond(connection, frame),
             Ok(Reply::Later) => {}
-            Err(Refusal(reason)) => self.outputs.push_back(Output::Close { connection, reason }),
+            Err(Refusal(reason)) => self.outputs.push_back(Output::Close { connection, last: None, reason }),
         }
         flush::start(self);
     }
 
     fn try_request(&mut self, now: Now, connection: ConnectionId, frame: Bytes) -> Result<Reply, Refusal> {
+        if let Some(outcome) = sasl::intercept(self, now, connection, &frame) {
+            return outcome;
+        }
         let mut body = Decoder::new(frame);
         let header = decode_request_header(&mut body)
             .map_err(|error| Refusal(format!("a request whose header cannot be read: {error}")))?;
@@ -190,6 +207,7 @@ impl BrokerCore {
         for operation in self.produces.expired(now.instant()) {
             api::produce::expire(self, operation);
         }
+        sasl::handle_timeout(self, now);
         coordinator::handle_timeout(self, now);
         crate::maintenance::run(self, now);
         cleaner::run(self, now);
@@ -208,6 +226,7 @@ impl BrokerCore {
             Some(self.maintenance.next()),
             Some(self.coordination.poll_timeout()),
             self.cleaner.next(),
+            self.sasl.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -230,6 +249,24 @@ impl BrokerCore {
             connection.waits_in = None;
         }
         self.outputs.push_back(Output::Response { connection, frame });
+    }
+
+    /// What guards a connection, to be put back.
+    pub(crate) fn take_authenticator(&mut self, connection: ConnectionId) -> Option<Box<Authenticator>> {
+        self.connections.get_mut(&connection)?.authenticator.take()
+    }
+
+    pub(crate) fn put_authenticator(&mut self, connection: ConnectionId, authenticator: Box<Authenticator>) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.authenticator = Some(authenticator);
+        }
+    }
+
+    /// Where clients of a connection's listener are told to connect to.
+    pub(crate) fn advertised(&self, connection: ConnectionId) -> (ByteStr, i32) {
+        let listener = self.connections.get(&connection).map(|known| known.listener.clone()).unwrap_or_default();
+        let (host, port) = self.config.advertised(&listener);
+        (host.into(), i32::from(port))
     }
 
     /// The address of a connection's other end, as Kafka prints it.

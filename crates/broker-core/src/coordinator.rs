@@ -233,7 +233,7 @@ fn answer(core: &mut BrokerCore, answers: Vec<(Waiter, GroupAnswer)>) {
         let connection = context.connection;
         match answer.encode(&context) {
             Ok(frame) => core.respond(connection, frame),
-            Err(Refusal(reason)) => core.outputs.push_back(Output::Close { connection, reason }),
+            Err(Refusal(reason)) => core.outputs.push_back(Output::Close { connection, last: None, reason }),
         }
     }
 }

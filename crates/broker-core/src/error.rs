@@ -4,10 +4,15 @@ use std::path::PathBuf;
 
 use felice_log::LogError;
 
+use crate::config::ConfigError;
+
 /// Why a broker cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// Properties that do not go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A file or directory cannot be read or written.
     #[error("cannot {action} {}: {source}{}", .path.display(), hint(.source))]
     Io {

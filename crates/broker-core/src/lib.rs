@@ -5,6 +5,7 @@
 //! - [`api`](self): one file for each Kafka API, one table of the versions that are offered
 //! - `controller`: topics, topic configs and producer ids, kept in `__cluster_metadata-0` as Kafka's own metadata records
 //! - `topics`, `partition`: what this broker leads, with log end offset and high watermark
+//! - `sasl`: who may speak on a listener that asks for it
 //! - `purgatory`: requests that wait (long polls, batches that wait for their sync)
 //! - [`BrokerConfig`], [`TopicConfig`]: Kafka's property names
 
@@ -28,9 +29,11 @@ pub mod mock;
 mod partition;
 mod purgatory;
 mod random;
+mod sasl;
 mod topics;
 
 pub use broker::{BrokerCore, Output, SyncTicket};
-pub use config::{BrokerConfig, ConfigError, FlushPolicy, TopicConfig};
+pub use config::{BrokerConfig, ConfigError, FlushPolicy, ListenerConfig, SecurityProtocol, TopicConfig};
 pub use connection::ConnectionId;
 pub use error::StartError;
+pub use sasl::TokenValidator;

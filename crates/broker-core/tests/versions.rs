@@ -76,6 +76,8 @@ fn match_api(world: &mut World, key: ApiKey, version: i16, id: Uuid) {
                 ask(world, version, &ListOffsetsRequest { replica_id: -1, topics, ..Default::default() });
             }
         }
+        ApiKey::SASL_HANDSHAKE => ask(world, version, &SaslHandshakeRequest::default()),
+        ApiKey::SASL_AUTHENTICATE => ask(world, version, &SaslAuthenticateRequest::default()),
         ApiKey::METADATA => {
             use metadata::request::MetadataRequestTopic;
             for name in ["t", "not a name", "created"] {

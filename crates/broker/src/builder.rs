@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use felice_broker_core::{BrokerConfig, BrokerCore, ConfigError};
+use felice_broker_core::{BrokerConfig, BrokerCore, ConfigError, ListenerConfig, SecurityProtocol, TokenValidator};
 use felice_log::{Disk, MemDisk};
 use felice_net::Listener;
+use felice_protocol::sasl::{AcceptedToken, RejectedToken, Secret};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
@@ -17,6 +18,7 @@ use crate::disk_os::OsDisk;
 use crate::driver::{Clock, Driver};
 use crate::lock::DirLock;
 use crate::server::Server;
+use crate::tls;
 
 /// How long dropping a broker may block.
 const DROP_WAIT: Duration = Duration::from_secs(1);
@@ -27,7 +29,8 @@ const DROP_WAIT: Duration = Duration::from_secs(1);
 /// Java: `kafka.server.KafkaRaftServer` with the roles `broker,controller`.
 #[derive(Debug)]
 pub struct Broker {
-    bootstrap: String,
+    /// Name and address of each listener; at least one.
+    listeners: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<oneshot::Receiver<Result<(), Error>>>,
@@ -80,8 +83,37 @@ impl Broker {
     }
 
     /// The address to give to clients as `bootstrap.servers`: `HOST:PORT`, as `advertised.listeners` says where that is set.
+    ///
+    /// Of several listeners this is the first.
     pub fn bootstrap(&self) -> &str {
-        &self.bootstrap
+        self.listeners.first().map_or("", |(_, address)| address)
+    }
+
+    /// The same of one listener, by its name, as in `SASL_SSL`; `None` where there is none of that name.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), felice_broker::Error> {
+    /// let broker = felice_broker::Broker::builder()
+    ///     .in_memory()
+    ///     .listener("PLAINTEXT://127.0.0.1:0")
+    ///     .listener("SASL_PLAINTEXT://127.0.0.1:0")
+    ///     .user("alice", "alice-secret")
+    ///     .start()
+    ///     .await?;
+    /// assert_eq!(broker.bootstrap_of("PLAINTEXT"), Some(broker.bootstrap()));
+    /// assert_ne!(broker.bootstrap_of("SASL_PLAINTEXT"), Some(broker.bootstrap()));
+    /// # Ok(()) }
+    /// ```
+    pub fn bootstrap_of(&self, listener: &str) -> Option<&str> {
+        let found = self.listeners.iter().find(|(name, _)| name.eq_ignore_ascii_case(listener));
+        found.map(|(_, address)| address.as_str())
+    }
+
+    /// Name and address of every listener, in the order in which they were asked for.
+    pub fn listeners(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.listeners.iter().map(|(name, address)| (name.as_str(), address.as_str()))
     }
 
     /// The data directory; `None` where the broker is [in memory](BrokerBuilder::in_memory).
@@ -151,7 +183,8 @@ enum Storage {
 /// with the broker, and Kafka's defaults but for those in `docs/broker.md`.
 #[derive(Debug)]
 pub struct BrokerBuilder {
-    listen: String,
+    listen: Option<String>,
+    listeners: Vec<String>,
     storage: Storage,
     config: BrokerConfig,
     error: Option<ConfigError>,
@@ -160,7 +193,8 @@ pub struct BrokerBuilder {
 impl Default for BrokerBuilder {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:0".to_owned(),
+            listen: None,
+            listeners: Vec::new(),
             storage: Storage::Temporary,
             config: BrokerConfig::new(""),
             error: None,
@@ -169,11 +203,86 @@ impl Default for BrokerBuilder {
 }
 
 impl BrokerBuilder {
-    /// Listens on `host:port`; port 0, the default, takes a free one.
+    /// Listens on `host:port`; port 0, the default, takes a free one. With [users](Self::user) its clients authenticate by SASL, with a
+    /// [certificate](Self::tls) they speak TLS.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = address.into();
+        self.listen = Some(address.into());
         self
+    }
+
+    /// Adds a listener in Kafka's words, `NAME://HOST:PORT`, where the name is also how it is protected: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or
+    /// `SASL_SSL`. Other names go through the property `listener.security.protocol.map`, and all of them may stand in the property `listeners`.
+    #[must_use]
+    pub fn listener(mut self, listener: impl Into<String>) -> Self {
+        self.listeners.push(listener.into());
+        self
+    }
+
+    /// Adds a user with a password, for SASL PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use felice::{Client, Sasl};
+    /// let broker = felice_broker::Broker::builder().in_memory().user("alice", "alice-secret").start().await?;
+    /// let alice = Sasl::ScramSha256 { user: "alice".into(), password: "alice-secret".into() };
+    /// Client::builder(broker.bootstrap()).sasl(alice).connect().await?;
+    /// assert!(Client::connect(broker.bootstrap()).await.is_err());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.config.users.insert(name.into(), Secret::from(password.into()));
+        self
+    }
+
+    /// The listeners' certificate chain and key, as PEM texts (`ssl.keystore.certificate.chain`, `ssl.keystore.key`). Files, PKCS#12, passwords and
+    /// certificates of clients go through Kafka's properties `ssl.*`.
+    #[must_use]
+    pub fn tls(self, certificate_chain: impl AsRef<str>, key: impl AsRef<str>) -> Self {
+        self.config("ssl.keystore.certificate.chain", certificate_chain).config("ssl.keystore.key", key)
+    }
+
+    /// Asks clients of TLS listeners for a certificate that one of these authorities, as PEM text, has signed (`ssl.client.auth=required`).
+    #[must_use]
+    pub fn client_authorities(self, pem: impl AsRef<str>) -> Self {
+        self.config("ssl.truststore.certificates", pem).config("ssl.client.auth", "required")
+    }
+
+    /// Takes tokens (SASL OAUTHBEARER) that this function accepts, given the token and the extensions beside it. It is called on the broker's
+    /// thread: it answers at once, from keys that it has.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), felice_broker::Error> {
+    /// use felice_broker::{AcceptedToken, Broker, RejectedToken};
+    /// let broker = Broker::builder()
+    ///     .in_memory()
+    ///     .tokens(|token, _extensions| match token {
+    ///         "sesame" => Ok(AcceptedToken { principal: "ali".to_owned(), expires_at_ms: None }),
+    ///         _ => Err(RejectedToken::new("not the word")),
+    ///     })
+    ///     .start()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn tokens(
+        mut self,
+        validate: impl Fn(&str, &[(String, String)]) -> Result<AcceptedToken, RejectedToken> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.token_validator = Some(TokenValidator::new(validate));
+        self
+    }
+
+    /// For development only: takes tokens (SASL OAUTHBEARER) that nobody has signed, as Kafka's `OAuthBearerUnsecuredValidatorCallbackHandler`
+    /// does. Anybody can make one for any user.
+    #[must_use]
+    pub fn danger_unsecured_tokens(self) -> Self {
+        self.config("oauthbearer.sasl.jaas.config", "OAuthBearerLoginModule required;")
     }
 
     /// Keeps its data in a directory, in Apache Kafka's file format; without, in one that goes away with the broker. One broker at a time has a
@@ -239,8 +348,8 @@ impl BrokerBuilder {
         });
         spawned.map_err(|error| Error::Thread(error.to_string()))?;
         match is_ready.await {
-            Ok(Ok(Ready { bootstrap, data_dir })) => {
-                Ok(Broker { bootstrap, data_dir, stop: Some(stop), ended: Some(ended), done })
+            Ok(Ok(Ready { listeners, data_dir })) => {
+                Ok(Broker { listeners, data_dir, stop: Some(stop), ended: Some(ended), done })
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Thread("it ended before it was ready".to_owned())),
@@ -276,10 +385,11 @@ impl BrokerBuilder {
     }
 
     async fn prepare(mut self) -> Result<(Server, Ready, Kept), Error> {
-        let listener = Listener::bind(&self.listen, None)
-            .await
-            .map_err(|source| Error::Listen { address: self.listen.clone(), source })?;
-        let address = listener.local_addr().map_err(|source| Error::Listen { address: self.listen.clone(), source })?;
+        let wanted = self.wanted_listeners()?;
+        let mut listeners = Vec::new();
+        for listener in wanted {
+            listeners.push(self.bind(&listener).await?);
+        }
         let mut kept = Kept::default();
         let disk: Arc<dyn Disk> = match &self.storage {
             Storage::Memory => {
@@ -302,22 +412,97 @@ impl BrokerBuilder {
                 Arc::new(OsDisk::new())
             }
         };
-        (self.config.advertised_host, self.config.advertised_port) = advertised(&self.config, &self.listen, address);
-        let bootstrap = format!("{}:{}", in_brackets(&self.config.advertised_host), self.config.advertised_port);
-        let limits =
-            Limits { max_frame: self.config.socket_request_max_bytes(), max_idle: self.config.connections_max_idle() };
+        if let Some((host, port)) = listeners.first().and_then(|(name, _)| self.config.advertised.get(name)) {
+            (self.config.advertised_host, self.config.advertised_port) = (host.clone(), *port);
+        }
+        let address = |(name, _): &(String, Listener)| {
+            let (host, port) = self.config.advertised.get(name)?;
+            Some((name.clone(), format!("{}:{port}", in_brackets(host))))
+        };
+        let ready = listeners.iter().filter_map(address).collect();
+        let limits = Limits {
+            max_frame: self.config.socket_request_max_bytes(),
+            max_stranger_frame: self.config.sasl_max_receive_bytes(),
+            max_idle: self.config.connections_max_idle(),
+        };
         let max_connections = self.config.max_connections();
         let data_dir = (!matches!(self.storage, Storage::Memory)).then(|| self.config.data_dir.clone());
         let clock = Clock::start();
         let core = BrokerCore::open(self.config, disk, seed(), clock.now())?;
-        let server = Server { listener, driver: Driver::new(core, clock), limits, max_connections };
-        Ok((server, Ready { bootstrap, data_dir }, kept))
+        let server = Server { listeners, driver: Driver::new(core, clock), limits, max_connections };
+        Ok((server, Ready { listeners: ready, data_dir }, kept))
+    }
+
+    /// The listeners that were asked for; one that is as safe as its users and certificate allow where none was.
+    fn wanted_listeners(&mut self) -> Result<Vec<ListenerConfig>, Error> {
+        if !self.listeners.is_empty() {
+            if self.listen.is_some() {
+                let both = "listen and listener were both called; write the address as one more listener";
+                return Err(ConfigError::Invalid(both.to_owned()).into());
+            }
+            self.config.set("listeners", &self.listeners.join(","))?;
+        }
+        let named = self.config.listeners()?;
+        if !named.is_empty() && self.listen.is_none() {
+            return Ok(named);
+        }
+        let listen = self.listen.clone().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+        let has_tls = ["ssl.keystore.location", "ssl.keystore.certificate.chain"]
+            .into_iter()
+            .any(|property| self.config.property(property).is_some());
+        let protocol = match (self.has_users(), has_tls) {
+            (false, false) => SecurityProtocol::Plaintext,
+            (false, true) => SecurityProtocol::Ssl,
+            (true, false) => SecurityProtocol::SaslPlaintext,
+            (true, true) => SecurityProtocol::SaslSsl,
+        };
+        self.config.set("listeners", &format!("{protocol}://{listen}"))?;
+        if self.config.listeners().is_err() {
+            // The system is to say what is wrong with the address.
+            let (host, port) = listen.rsplit_once(':').unwrap_or((&listen, ""));
+            let source = std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                format!("\"{host}\" and \"{port}\" are no host and port: write HOST:PORT"),
+            );
+            return Err(Error::Listen { address: listen, source });
+        }
+        Ok(self.config.listeners()?)
+    }
+
+    /// Whether anything says whom to let in.
+    fn has_users(&self) -> bool {
+        let jaas = |mechanism| self.config.mechanism_property("", mechanism, "sasl.jaas.config").is_some();
+        !self.config.users.is_empty()
+            || self.config.token_validator.is_some()
+            || ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"].into_iter().any(jaas)
+    }
+
+    async fn bind(&mut self, listener: &ListenerConfig) -> Result<(String, Listener), Error> {
+        let tls = match listener.protocol.is_tls() {
+            true => Some(tls::of_listener(&self.config, &listener.name)?),
+            false => None,
+        };
+        let address = listener.address();
+        let failed = |source| Error::Listen { address: address.clone(), source };
+        let bound = Listener::bind(&address, tls).await.map_err(failed)?;
+        let local = bound.local_addr().map_err(failed)?;
+        let told = self.config.advertised_listener(&listener.name)?;
+        let advertised = told.map_or_else(
+            || (if local.ip().is_unspecified() { "localhost".to_owned() } else { listener.host.clone() }, local.port()),
+            |(host, port)| {
+                let host = if host.is_empty() { "localhost".to_owned() } else { host };
+                (host, if port == 0 { local.port() } else { port })
+            },
+        );
+        self.config.advertised.insert(listener.name.clone(), advertised);
+        Ok((listener.name.clone(), bound))
     }
 }
 
 #[derive(Debug)]
 struct Ready {
-    bootstrap: String,
+    /// Name and advertised address.
+    listeners: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
 }
 
@@ -332,25 +517,6 @@ struct Kept {
 pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-/// `advertised.listeners`, else what is listened on; an address that means "all" is nothing that a client could connect to.
-fn advertised(config: &BrokerConfig, listen: &str, address: std::net::SocketAddr) -> (String, u16) {
-    let first = config.property("advertised.listeners").and_then(|listeners| listeners.split(',').next());
-    let named = first.and_then(|listener| listener.split_once("://")).map(|(_, address)| address);
-    if let Some((host, port)) = named.and_then(|named| named.rsplit_once(':'))
-        && let Ok(port) = port.parse()
-    {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = if port == 0 { address.port() } else { port };
-        return (if host.is_empty() { "localhost" } else { host }.to_owned(), port);
-    }
-    let host = if address.ip().is_unspecified() {
-        "localhost".to_owned()
-    } else {
-        listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']).to_owned()
-    };
-    (host, address.port())
 }
 
 fn in_brackets(host: &str) -> String {

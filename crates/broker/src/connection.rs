@@ -18,20 +18,27 @@ const WRITE_TOGETHER: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_frame: usize,
+    /// Until it is known who the client is.
+    pub(crate) max_stranger_frame: usize,
     pub(crate) max_idle: Option<Duration>,
 }
 
 /// Serves a client until it goes, is idle for too long, or sends what cannot be.
-pub(crate) async fn serve(driver: Rc<Driver>, stream: Stream, peer: SocketAddr, limits: Limits) {
-    let (id, slot) = driver.connect("PLAINTEXT", peer.ip());
+pub(crate) async fn serve(driver: Rc<Driver>, listener: &str, stream: Stream, peer: SocketAddr, limits: Limits) {
+    let (id, slot) = driver.connect(listener, peer.ip());
+    // Of a stranger less is read: nobody is to fill this memory before it is known who it is.
+    let stranger = !driver.is_authenticated(id);
+    let max_frame = if stranger { limits.max_frame.min(limits.max_stranger_frame) } else { limits.max_frame };
     let (reader, writer) = stream.into_split();
     let mut connection = Connection {
         driver: Rc::clone(&driver),
         id,
         slot,
-        reader: FrameReader::new(reader, limits.max_frame),
+        reader: FrameReader::new(reader, max_frame),
         writer: FrameWriter::new(writer),
         next: None,
+        stranger,
+        max_frame: limits.max_frame,
         max_idle: limits.max_idle.unwrap_or(Duration::from_secs(60 * 60 * 24 * 365)),
     };
     match connection.run().await {
@@ -50,6 +57,9 @@ struct Connection {
     writer: FrameWriter<WriteHalf>,
     /// A request that came before the one in front of it was answered.
     next: Option<Bytes>,
+    /// It is not known yet who the client is.
+    stranger: bool,
+    max_frame: usize,
     max_idle: Duration,
 }
 
@@ -88,10 +98,18 @@ impl Connection {
                     Err(end) => return end,
                 },
             };
+            if self.stranger && self.driver.is_authenticated(self.id) {
+                self.stranger = false;
+                self.reader.set_max_frame(self.max_frame);
+            }
             match delivery {
                 Delivery::Frame(frame) => self.writer.push(frame),
-                Delivery::Close(reason) => {
+                Delivery::Close(last, reason) => {
+                    if let Some(frame) = last {
+                        self.writer.push(frame);
+                    }
                     let _ = self.flush().await;
+                    let _ = self.writer.shutdown().await;
                     return End::Refused(reason);
                 }
             }

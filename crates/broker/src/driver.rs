@@ -17,8 +17,8 @@ use tracing::warn;
 pub(crate) enum Delivery {
     /// To be sent; empty where the client wants no answer.
     Frame(Frame),
-    /// To be closed, and why.
-    Close(String),
+    /// To be closed, with last words where there are any, and why.
+    Close(Option<Frame>, String),
 }
 
 /// Where a connection finds its delivery.
@@ -96,6 +96,10 @@ impl Driver {
         (id, slot)
     }
 
+    pub(crate) fn is_authenticated(&self, id: ConnectionId) -> bool {
+        self.core.borrow().is_authenticated(id)
+    }
+
     pub(crate) fn disconnect(self: &Rc<Self>, id: ConnectionId) {
         self.slots.borrow_mut().remove(&id);
         self.core.borrow_mut().handle_disconnect(self.clock.now(), id);
@@ -119,7 +123,7 @@ impl Driver {
             let Some(output) = self.core.borrow_mut().poll_output() else { break };
             match output {
                 Output::Response { connection, frame } => self.deliver(connection, Delivery::Frame(frame)),
-                Output::Close { connection, reason } => self.deliver(connection, Delivery::Close(reason)),
+                Output::Close { connection, last, reason } => self.deliver(connection, Delivery::Close(last, reason)),
                 Output::Sync { ticket, flushes } => {
                     let driver = Rc::clone(self);
                     tokio::task::spawn_local(async move {

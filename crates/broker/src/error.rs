@@ -12,6 +12,14 @@ pub enum Error {
     /// A property that cannot be.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A listener's certificate, key or authorities cannot be used.
+    #[error("listener {listener}: {source}")]
+    Tls {
+        /// The listener.
+        listener: String,
+        /// What is wrong.
+        source: felice_net::TlsConfigError,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}{}", listen_hint(.source))]
     Listen {

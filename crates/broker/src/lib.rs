@@ -12,8 +12,8 @@
 //! [`Broker::builder`] says where it listens, where it keeps its data (a directory that goes away with it unless told), and takes Kafka's
 //! broker properties. With the crate's feature `client`, `broker.client()` gives a client that is connected to it.
 //!
-//! Serves producing, fetching and administration to every Kafka client; no groups, transactions, TLS or SASL yet: `docs/broker.md` has the
-//! table of APIs.
+//! Serves producing, fetching, consumer groups and administration to every Kafka client, over TLS and with SASL where it is told to; no
+//! transactions yet: `docs/broker.md` has the table of APIs.
 //!
 //! [`mock::MockCluster`] is several nodes over one broker, with faults on request, for tests of clients: `docs/mock.md`.
 //!
@@ -31,7 +31,10 @@ mod error;
 mod lock;
 pub mod mock;
 mod server;
+mod tls;
 
 pub use builder::{Broker, BrokerBuilder};
 pub use disk_os::OsDisk;
 pub use error::Error;
+pub use felice_broker_core::{SecurityProtocol, TokenValidator};
+pub use felice_protocol::sasl::{AcceptedToken, RejectedToken};

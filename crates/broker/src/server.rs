@@ -19,7 +19,7 @@ const LAST_WORDS: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) listener: Listener,
+    pub(crate) listeners: Vec<(String, Listener)>,
     pub(crate) driver: Rc<Driver>,
     pub(crate) limits: Limits,
     pub(crate) max_connections: usize,
@@ -32,10 +32,12 @@ impl Server {
         tasks
             .run_until(async move {
                 tokio::task::spawn_local(Rc::clone(&driver).keep_time());
-                tokio::select! {
-                    _ = stop => {}
-                    () = self.accept() => {}
+                for (name, listener) in self.listeners {
+                    let (driver, limits, max_connections) = (Rc::clone(&driver), self.limits, self.max_connections);
+                    tokio::task::spawn_local(accept(name.into(), listener, driver, limits, max_connections));
                 }
+                // Whether it was said or whoever could say it is gone: it is over.
+                let _ = stop.await;
                 let closed = driver.shutdown();
                 // Long polls were just answered: let them hear it.
                 if driver.connections() > 0 {
@@ -45,30 +47,33 @@ impl Server {
             })
             .await
     }
+}
 
-    async fn accept(self) {
-        loop {
-            let incoming = match self.listener.accept().await {
-                Ok(incoming) => incoming,
-                Err(error) => {
-                    // Too many open files, most likely: that passes when connections close.
-                    warn!("cannot accept a connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let peer = incoming.peer_addr();
-            if self.driver.connections() >= self.max_connections {
-                warn!("connection of {peer} closed: max.connections is {}", self.max_connections);
+/// Accepts the connections of one listener, for ever.
+async fn accept(name: Rc<str>, listener: Listener, driver: Rc<Driver>, limits: Limits, max_connections: usize) {
+    loop {
+        let incoming = match listener.accept().await {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                // Too many open files, most likely: that passes when connections close.
+                warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            let (driver, limits) = (Rc::clone(&self.driver), self.limits);
-            tokio::task::spawn_local(async move {
-                match incoming.handshake(HANDSHAKE).await {
-                    Ok(stream) => connection::serve(driver, stream, peer, limits).await,
-                    Err(error) => debug!("{peer}: {error}"),
-                }
-            });
+        };
+        let peer = incoming.peer_addr();
+        if driver.connections() >= max_connections {
+            warn!("connection of {peer} closed: max.connections is {max_connections}");
+            continue;
         }
+        let (driver, name) = (Rc::clone(&driver), Rc::clone(&name));
+        tokio::task::spawn_local(async move {
+            match incoming.handshake(HANDSHAKE).await {
+                Ok(stream) => connection::serve(driver, &name, stream, peer, limits).await,
+                // Whoever only looks whether the port is open is no trouble.
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => debug!("{peer} has gone: {error}"),
+                Err(error) => warn!("connection of {peer} to listener {name} closed: no TLS came about: {error}"),
+            }
+        });
     }
 }

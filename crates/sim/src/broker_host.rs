@@ -233,7 +233,7 @@ impl BrokerHost {
                         effects.push(Effect::Send(link, frame.into_bytes().slice(4..)));
                     }
                 }
-                Output::Close { connection, reason } => {
+                Output::Close { connection, last: _, reason } => {
                     let link = Link(connection.0);
                     self.muted.remove(&link);
                     if self.connected.remove(&link) {

@@ -5,13 +5,18 @@ use felice_protocol::messages::describe_cluster::response::DescribeClusterBroker
 use felice_protocol::messages::{DescribeClusterRequest, DescribeClusterResponse};
 use felice_protocol::primitives::ByteStr;
 
+use super::RequestContext;
 use super::metadata::CLUSTER_OPERATIONS;
 use crate::broker::BrokerCore;
 
 /// The endpoints that clients use; controllers have their own listener, which this broker has not.
 const BROKERS: i8 = 1;
 
-pub(super) fn handle(core: &BrokerCore, request: &DescribeClusterRequest) -> DescribeClusterResponse {
+pub(super) fn handle(
+    core: &BrokerCore,
+    context: &RequestContext,
+    request: &DescribeClusterRequest,
+) -> DescribeClusterResponse {
     if request.endpoint_type != BROKERS {
         return DescribeClusterResponse {
             error_code: ErrorCode::MISMATCHED_ENDPOINT_TYPE,
@@ -19,13 +24,14 @@ pub(super) fn handle(core: &BrokerCore, request: &DescribeClusterRequest) -> Des
             ..Default::default()
         };
     }
+    let (host, port) = core.advertised(context.connection);
     DescribeClusterResponse {
         cluster_id: core.cluster_id.clone(),
         controller_id: core.config.node_id(),
         brokers: vec![DescribeClusterBroker {
             broker_id: core.config.node_id(),
-            host: core.config.advertised_host.as_str().into(),
-            port: i32::from(core.config.advertised_port),
+            host,
+            port,
             rack: core.config.rack().map(Into::into),
             ..Default::default()
         }],

@@ -94,7 +94,7 @@ pub(crate) fn complete(core: &mut BrokerCore, operation: u64) {
     let connection = delayed.context.connection;
     match answer(core, &delayed.context, delayed.mode, outcome) {
         Ok(frame) => core.respond(connection, frame),
-        Err(Refusal(reason)) => core.outputs.push_back(Output::Close { connection, reason }),
+        Err(Refusal(reason)) => core.outputs.push_back(Output::Close { connection, last: None, reason }),
     }
 }
 

@@ -21,10 +21,11 @@ pub(super) fn handle(
     request: FindCoordinatorRequest,
 ) -> FindCoordinatorResponse {
     if context.version >= 4 {
-        let coordinators = request.coordinator_keys.into_iter().map(|key| find(core, now, request.key_type, key));
+        let coordinators =
+            request.coordinator_keys.into_iter().map(|key| find(core, now, context, request.key_type, key));
         return FindCoordinatorResponse { coordinators: coordinators.collect(), ..Default::default() };
     }
-    let found = find(core, now, request.key_type, request.key);
+    let found = find(core, now, context, request.key_type, request.key);
     FindCoordinatorResponse {
         error_code: found.error_code,
         error_message: if found.error_code.is_ok() { Some(ByteStr::from_static("NONE")) } else { found.error_message },
@@ -35,7 +36,7 @@ pub(super) fn handle(
     }
 }
 
-fn find(core: &mut BrokerCore, now: Now, key_type: i8, key: ByteStr) -> Coordinator {
+fn find(core: &mut BrokerCore, now: Now, context: &RequestContext, key_type: i8, key: ByteStr) -> Coordinator {
     let missing = |key, error_code, message: &'static str| Coordinator {
         key,
         node_id: -1,
@@ -46,14 +47,17 @@ fn find(core: &mut BrokerCore, now: Now, key_type: i8, key: ByteStr) -> Coordina
     };
     match key_type {
         GROUP => match coordinator::ensure_offsets_topic(core, now) {
-            Ok(()) => Coordinator {
-                key,
-                node_id: core.config.node_id(),
-                host: core.config.advertised_host.as_str().into(),
-                port: i32::from(core.config.advertised_port),
-                error_message: Some(ByteStr::default()),
-                ..Default::default()
-            },
+            Ok(()) => {
+                let (host, port) = core.advertised(context.connection);
+                Coordinator {
+                    key,
+                    node_id: core.config.node_id(),
+                    host,
+                    port,
+                    error_message: Some(ByteStr::default()),
+                    ..Default::default()
+                }
+            }
             Err(code) => missing(key, code, "The coordinator is not available."),
         },
         TRANSACTION => {

@@ -39,11 +39,12 @@ pub(super) fn handle(
             .collect(),
     };
     let include_cluster = request.include_cluster_authorized_operations && (8..=10).contains(&context.version);
+    let (host, port) = core.advertised(context.connection);
     MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: core.config.node_id(),
-            host: core.config.advertised_host.as_str().into(),
-            port: i32::from(core.config.advertised_port),
+            host,
+            port,
             rack: core.config.rack().map(Into::into),
             ..Default::default()
         }],

@@ -20,12 +20,15 @@ mod offset_for_leader_epoch;
 pub(crate) mod produce;
 mod validation;
 
-use felice_protocol::messages::{ApiKey, Message, Request, encode_response};
+use felice_protocol::messages::{
+    ApiKey, Message, Request, SaslAuthenticateRequest, SaslHandshakeRequest, encode_response,
+};
 use felice_protocol::primitives::{ByteStr, Decoder, Frame};
 use felice_protocol::time::Now;
 
 use crate::broker::BrokerCore;
 use crate::connection::ConnectionId;
+use crate::sasl;
 
 /// The APIs and versions that ApiVersions names.
 ///
@@ -45,6 +48,7 @@ pub(crate) const OFFERED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::SYNC_GROUP, 0, 5),
     (ApiKey::DESCRIBE_GROUPS, 0, 6),
     (ApiKey::LIST_GROUPS, 0, 5),
+    (ApiKey::SASL_HANDSHAKE, 0, 1),
     (ApiKey::API_VERSIONS, 0, 4),
     (ApiKey::CREATE_TOPICS, 2, 7),
     (ApiKey::DELETE_TOPICS, 1, 6),
@@ -53,6 +57,7 @@ pub(crate) const OFFERED: &[(ApiKey, i16, i16)] = &[
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, 2, 4),
     (ApiKey::DESCRIBE_CONFIGS, 1, 4),
     (ApiKey::ALTER_CONFIGS, 0, 2),
+    (ApiKey::SASL_AUTHENTICATE, 0, 2),
     (ApiKey::CREATE_PARTITIONS, 0, 3),
     (ApiKey::DELETE_GROUPS, 0, 2),
     (ApiKey::INCREMENTAL_ALTER_CONFIGS, 0, 1),
@@ -132,7 +137,9 @@ pub(crate) fn dispatch(
             answer(c, body, |request| alter_configs::handle_incremental(core, now, request))
         }
         ApiKey::CREATE_PARTITIONS => answer(c, body, |request| create_partitions::handle(core, now, request)),
-        ApiKey::DESCRIBE_CLUSTER => answer(c, body, |request| describe_cluster::handle(core, &request)),
+        ApiKey::DESCRIBE_CLUSTER => answer(c, body, |request| describe_cluster::handle(core, c, &request)),
+        ApiKey::SASL_HANDSHAKE => answer(c, body, |_: SaslHandshakeRequest| sasl::handshake_out_of_place()),
+        ApiKey::SASL_AUTHENTICATE => answer(c, body, |_: SaslAuthenticateRequest| sasl::authenticate_out_of_place()),
         _ => groups::dispatch(core, now, c, body),
     }
 }

@@ -163,7 +163,7 @@ fn finish(core: &mut BrokerCore, operation: u64, code_of_missing: ErrorCode) {
     let connection = delayed.context.connection;
     match delayed.context.encode(&delayed.response) {
         Ok(frame) => core.respond(connection, frame),
-        Err(Refusal(reason)) => core.outputs.push_back(Output::Close { connection, reason }),
+        Err(Refusal(reason)) => core.outputs.push_back(Output::Close { connection, last: None, reason }),
     }
 }
 

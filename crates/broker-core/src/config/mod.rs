@@ -4,15 +4,22 @@
 //! field in [`BrokerConfig`] or [`TopicConfig`]. An unknown name is an error that proposes the nearest.
 
 mod groups;
+mod listeners;
 mod property;
 mod table;
 mod topic;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use felice_protocol::sasl::Secret;
+
+use crate::sasl::TokenValidator;
+
 pub(crate) use groups::GroupConfig;
+pub use listeners::{ListenerConfig, SecurityProtocol};
 pub(crate) use property::{Kind, Property};
 pub use topic::TopicConfig;
 pub(crate) use topic::{broker_synonyms, broker_value, check_topic_property};
@@ -31,6 +38,7 @@ const FELICE_DEFAULTS: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.replication.factor", "1"),
     ("share.coordinator.state.topic.min.isr", "1"),
     ("node.id", "1"),
+    ("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"),
 ];
 
 /// A property that cannot be set.
@@ -63,8 +71,8 @@ pub enum FlushPolicy {
     Batch,
 }
 
-/// What a broker is started with.
-#[derive(Clone, Debug)]
+/// What a broker is started with. Its `Debug` shows no password.
+#[derive(Clone)]
 pub struct BrokerConfig {
     /// The directory of `meta.properties`, the checkpoints and the partitions.
     pub data_dir: PathBuf,
@@ -72,10 +80,33 @@ pub struct BrokerConfig {
     pub advertised_host: String,
     /// The port that clients are told to connect to.
     pub advertised_port: u16,
+    /// The same for each listener, by its name, where there are several.
+    pub advertised: BTreeMap<String, (String, u16)>,
+    /// Users and passwords for PLAIN and SCRAM, on every listener, beside those of `sasl.jaas.config`.
+    pub users: BTreeMap<String, Secret>,
+    /// Who looks at the tokens of OAUTHBEARER.
+    pub token_validator: Option<TokenValidator>,
     /// What the simulator planted.
     #[doc(hidden)]
     pub bugs: felice_log::Bugs,
     properties: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for BrokerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_secret = |name: &str| {
+            let bare = listeners::without_prefix(name).map_or(name, |(_, bare)| bare);
+            broker_property(bare).is_none_or(|property| property.kind == Kind::Password)
+        };
+        let shown = |(name, value): (&String, &String)| {
+            (name.clone(), if is_secret(name) { "[hidden]".to_owned() } else { value.clone() })
+        };
+        f.debug_struct("BrokerConfig")
+            .field("data_dir", &self.data_dir)
+            .field("users", &self.users)
+            .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
+            .finish_non_exhaustive()
+    }
 }
 
 impl BrokerConfig {
@@ -85,23 +116,35 @@ impl BrokerConfig {
             data_dir: data_dir.into(),
             advertised_host: "127.0.0.1".to_owned(),
             advertised_port: 9092,
+            advertised: BTreeMap::new(),
+            users: BTreeMap::new(),
+            token_validator: None,
             bugs: felice_log::Bugs::default(),
             properties: BTreeMap::new(),
         }
     }
 
-    /// Sets a property under its name in Kafka.
+    /// Sets a property under its name in Kafka; `listener.name.NAME.` and a mechanism may stand in front.
     ///
     /// # Errors
     /// [`ConfigError`] where the name is unknown or the value cannot be.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        let property = broker_property(name).ok_or_else(|| ConfigError::Unknown {
+        let (kept, bare) = listeners::without_prefix(name).unwrap_or_else(|| (name.to_owned(), name));
+        let property = broker_property(bare).ok_or_else(|| ConfigError::Unknown {
             name: name.to_owned(),
-            nearest: nearest(name, broker_properties().map(|property| property.name)),
+            nearest: nearest(bare, broker_properties().map(|property| property.name)),
         })?;
         property.check(value).map_err(ConfigError::Invalid)?;
-        self.properties.insert(name.to_owned(), value.to_owned());
+        self.properties.insert(kept, value.to_owned());
         Ok(())
+    }
+
+    /// Where clients of a listener are told to connect to.
+    pub(crate) fn advertised(&self, listener: &str) -> (&str, u16) {
+        match self.advertised.get(listener) {
+            Some((host, port)) => (host, *port),
+            None => (&self.advertised_host, self.advertised_port),
+        }
     }
 
     /// The value that was set, or the default; `None` where neither is.
@@ -154,6 +197,16 @@ impl BrokerConfig {
     /// `connections.max.idle.ms`; `None` where it is negative: never.
     pub fn connections_max_idle(&self) -> Option<Duration> {
         u64::try_from(self.number_or("connections.max.idle.ms", 600_000)).ok().map(Duration::from_millis)
+    }
+
+    /// `sasl.server.max.receive.size`: the longest frame that is read from a client before it is authenticated.
+    pub fn sasl_max_receive_bytes(&self) -> usize {
+        self.count("sasl.server.max.receive.size", 524_288)
+    }
+
+    /// `connection.failed.authentication.delay.ms`.
+    pub(crate) fn failed_authentication_delay(&self) -> Duration {
+        self.duration("connection.failed.authentication.delay.ms", 100)
     }
 
     /// `max.connections`.

@@ -142,13 +142,17 @@ impl Controller {
             broker_id: self.node_id,
             incarnation_id: random.uuid(),
             broker_epoch: self.broker_epoch,
-            end_points: vec![BrokerEndpoint {
-                name: ByteStr::from_static("PLAINTEXT"),
-                host: config.advertised_host.as_str().into(),
-                port: config.advertised_port,
-                security_protocol: 0,
-                ..Default::default()
-            }],
+            end_points: config
+                .end_points()
+                .into_iter()
+                .map(|(name, host, port, protocol)| BrokerEndpoint {
+                    name: name.into(),
+                    host: host.into(),
+                    port,
+                    security_protocol: protocol.wire(),
+                    ..Default::default()
+                })
+                .collect(),
             features: api_features()
                 .iter()
                 .map(|(name, min, max, _)| BrokerFeature {

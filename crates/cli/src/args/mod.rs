@@ -53,9 +53,21 @@ pub(crate) struct Connection {
 
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArgs {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092")]
-    pub(crate) listen: String,
+    /// Where to listen, 127.0.0.1:9092 without it; port 0 takes a free one. With --user clients must authenticate, with --tls-certificate use TLS
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "listeners")]
+    pub(crate) listen: Option<String>,
+    /// A listener in Kafka's words: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, as in SASL_SSL://0.0.0.0:9093 (repeatable)
+    #[arg(long = "listener", value_name = "NAME://HOST:PORT")]
+    pub(crate) listeners: Vec<String>,
+    /// Somebody who may log in, with PLAIN or SCRAM (repeatable)
+    #[arg(long = "user", value_name = "NAME:PASSWORD", value_parser = user)]
+    pub(crate) users: Vec<(String, String)>,
+    /// The certificate chain of TLS listeners, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM; -X ssl.key.password opens an encrypted one
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Where to keep data; without it, a temporary directory that goes away at exit
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -266,6 +278,15 @@ pub(crate) struct QuickstartArgs {
     /// Split a key off each line at this separator
     #[arg(short = 'K', value_name = "SEPARATOR")]
     pub(crate) key_separator: Option<String>,
+}
+
+fn user(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+            Ok((name.to_owned(), password.to_owned()))
+        }
+        _ => Err("write NAME:PASSWORD".to_owned()),
+    }
 }
 
 /// Reads `NAME=VALUE`.

@@ -4,10 +4,12 @@
 //! - [`SaslClient`]: PLAIN, SCRAM-SHA-256/512 and OAUTHBEARER as a client
 //! - [`SaslServer`]: the same as a broker, over [`Credentials`]
 //! - [`BearerToken`]: a token of OAUTHBEARER
+//! - [`jaas_options`]: how Java writes users down
 //! - [`Secret`]: a password that no log line shows
 //!
 //! Readers of Kafka know these as `ScramSaslClient`, `ScramSaslServer`, `PlainSaslServer`.
 
+mod jaas;
 mod oauthbearer;
 mod plain;
 mod scram;
@@ -23,6 +25,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+pub use jaas::jaas_options;
 pub use oauthbearer::{AcceptedToken, BearerToken, RejectedToken};
 pub use scram_server::ScramCredential;
 pub use secret::Secret;
