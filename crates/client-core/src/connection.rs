@@ -2,6 +2,7 @@
 //! answer, in order. Frames go in and out; sockets belong to the driver. Java: `NetworkClient`, `SaslClientAuthenticator`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use felice_protocol::error_code::ErrorCode;
@@ -9,8 +10,8 @@ use felice_protocol::messages::{self, ApiKey, ApiVersionsRequest, Request};
 use felice_protocol::primitives::{Decoder, EncodeError, Frame};
 use felice_protocol::time::Instant;
 
-use crate::config::SaslConfig;
 use crate::error::{Error, ErrorKind};
+pub use crate::sasl::Credentials;
 use crate::sasl::{SaslExchange, SaslStep};
 
 /// The versions of each API that a broker speaks.
@@ -83,9 +84,13 @@ pub enum Received<K> {
 #[derive(Debug)]
 pub struct Connection<K> {
     client_id: String,
-    sasl: Option<SaslConfig>,
+    credentials: Option<Credentials>,
     seed: u64,
     state: State,
+    /// No more requests: who we are is to be shown again once those in flight are answered.
+    draining: bool,
+    session_lifetime: Option<Duration>,
+    answered: bool,
     versions: ApiVersions,
     waiting: VecDeque<Waiting<K>>,
     next_correlation_id: i32,
@@ -93,23 +98,27 @@ pub struct Connection<K> {
 
 impl<K> Connection<K> {
     /// A connection whose bytes do not flow yet; the seed makes the nonce of SCRAM.
-    pub fn new(client_id: &str, sasl: Option<SaslConfig>, seed: u64) -> Self {
+    pub fn new(client_id: &str, seed: u64) -> Self {
         Self {
             client_id: client_id.to_owned(),
-            sasl,
+            credentials: None,
             seed,
             state: State::Closed,
+            draining: false,
+            session_lifetime: None,
+            answered: false,
             versions: ApiVersions::default(),
             waiting: VecDeque::new(),
             next_correlation_id: 0,
         }
     }
 
-    /// The bytes flow: the first frame to send.
+    /// The bytes flow: the first frame to send. The credentials are those of SASL, where it is used.
     ///
     /// # Errors
     /// Only where the request cannot be written.
-    pub fn handle_connected(&mut self) -> Result<Frame, Error> {
+    pub fn handle_connected(&mut self, credentials: Option<Credentials>) -> Result<Frame, Error> {
+        self.credentials = credentials;
         // Version 3 is as far as every broker since 2.4 goes; higher ones add nothing that a client needs.
         self.ask_versions(3)
     }
@@ -147,7 +156,10 @@ impl<K> Connection<K> {
                 let correlation_id = d.i32()?;
                 // What is due stays in the queue unless this is its answer: it fails with the rest when the connection closes.
                 match self.waiting.pop_front_if(|waiting| waiting.correlation_id == correlation_id) {
-                    Some(waiting) => Ok(Received::Answer(waiting, frame)),
+                    Some(waiting) => {
+                        self.answered = true;
+                        Ok(Received::Answer(waiting, frame))
+                    }
                     None => {
                         let what = match self.waiting.front() {
                             Some(due) => format!("where {} was due", due.correlation_id),
@@ -174,13 +186,13 @@ impl<K> Connection<K> {
         self.versions = ApiVersions(
             response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect(),
         );
-        match &self.sasl {
+        match self.credentials.take() {
             None => {
                 self.state = State::Ready;
                 Ok(Received::Ready)
             }
-            Some(sasl) => {
-                self.state = State::Sasl(Box::new(SaslExchange::new(sasl, self.seed)?));
+            Some(credentials) => {
+                self.state = State::Sasl(Box::new(SaslExchange::new(&credentials, self.seed)?));
                 self.advance_sasl(None)
             }
         }
@@ -194,6 +206,8 @@ impl<K> Connection<K> {
         match exchange.advance(frame, correlation_id, &self.client_id, &self.versions)? {
             SaslStep::Send(frame) => Ok(Received::Send(frame)),
             SaslStep::Done => {
+                self.session_lifetime = exchange.session_lifetime();
+                self.draining = false;
                 self.state = State::Ready;
                 Ok(Received::Ready)
             }
@@ -202,7 +216,44 @@ impl<K> Connection<K> {
 
     /// Whether requests may be sent.
     pub fn is_ready(&self) -> bool {
+        self.is_established() && !self.draining
+    }
+
+    /// Whether the handshake is done, although it may be due again.
+    pub fn is_established(&self) -> bool {
         matches!(self.state, State::Ready)
+    }
+
+    /// Whether any request was answered, those of the handshake apart.
+    pub fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// For how long the broker takes this authentication (KIP-368); `None` for ever.
+    pub fn session_lifetime(&self) -> Option<Duration> {
+        self.session_lifetime
+    }
+
+    /// No more requests from now on: the session ends soon (KIP-368).
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether to [authenticate again](Self::reauthenticate) now: it is due, and everything was answered.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.is_established() && self.waiting.is_empty()
+    }
+
+    /// Shows who we are once more, on the same connection: the first frame to send; the seed makes a fresh nonce.
+    ///
+    /// # Errors
+    /// Where the credentials cannot be sent; the connection must be closed.
+    pub fn reauthenticate(&mut self, credentials: &Credentials, seed: u64) -> Result<Frame, Error> {
+        self.state = State::Sasl(Box::new(SaslExchange::new(credentials, seed)?));
+        match self.advance_sasl(None)? {
+            Received::Send(frame) => Ok(frame),
+            Received::Ready | Received::Answer(..) => Err(Error::new(ErrorKind::Bug, "SASL began with its end")),
+        }
     }
 
     /// What the broker speaks.

@@ -32,3 +32,5 @@ pub mod error;
 pub mod metadata;
 pub mod producer;
 mod sasl;
+mod token;
+pub mod unsecured_jwt;

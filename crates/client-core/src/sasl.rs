@@ -1,9 +1,11 @@
 //! SASL over Kafka's requests: SaslHandshake, then SaslAuthenticate as often as the mechanism needs. Java: `SaslClientAuthenticator`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use felice_protocol::messages::{self, ApiKey, SaslAuthenticateRequest, SaslHandshakeRequest};
 use felice_protocol::primitives::Frame;
-use felice_protocol::sasl::{self, Mechanism, SaslClient, SaslError};
+use felice_protocol::sasl::{self, BearerToken, Mechanism, SaslClient, SaslError};
 
 use crate::backoff::Random;
 use crate::config::{SaslConfig, SaslMechanism};
@@ -19,6 +21,15 @@ pub(crate) enum SaslStep {
     Done,
 }
 
+/// What a connection shows: who we are at the moment.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// For PLAIN and SCRAM.
+    Password(SaslConfig),
+    /// For OAUTHBEARER.
+    Token(BearerToken),
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Start,
@@ -32,15 +43,22 @@ pub(crate) struct SaslExchange {
     client: SaslClient,
     stage: Stage,
     version: i16,
+    /// Milliseconds for which the broker takes what it has seen; zero for ever.
+    lifetime_ms: i64,
 }
 
 impl SaslExchange {
     /// An authentication that has not begun; the seed makes SCRAM's nonce.
-    pub(crate) fn new(config: &SaslConfig, seed: u64) -> Result<Self, Error> {
+    pub(crate) fn new(credentials: &Credentials, seed: u64) -> Result<Self, Error> {
+        let config = match credentials {
+            Credentials::Token(token) => return Ok(Self::of(SaslClient::with_token(token).map_err(refused)?)),
+            Credentials::Password(config) => config,
+        };
         let mechanism = match config.mechanism {
             SaslMechanism::Plain => Mechanism::Plain,
             SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
             SaslMechanism::ScramSha512 => Mechanism::ScramSha512,
+            SaslMechanism::OAuthBearer => Mechanism::OAuthBearer,
         };
         let mut random = Random::new(seed);
         let mut nonce = [0; 24];
@@ -48,8 +66,16 @@ impl SaslExchange {
             chunk.copy_from_slice(&random.next_u64().to_be_bytes());
         }
         let password = sasl::Secret::new(config.password.reveal());
-        let client = SaslClient::new(mechanism, &config.username, &password, nonce).map_err(refused)?;
-        Ok(Self { client, stage: Stage::Start, version: 0 })
+        SaslClient::new(mechanism, &config.username, &password, nonce).map(Self::of).map_err(refused)
+    }
+
+    fn of(client: SaslClient) -> Self {
+        Self { client, stage: Stage::Start, version: 0, lifetime_ms: 0 }
+    }
+
+    /// For how long the broker takes what it has seen (KIP-368); `None` for ever.
+    pub(crate) fn session_lifetime(&self) -> Option<Duration> {
+        u64::try_from(self.lifetime_ms).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
     }
 
     /// Takes the answer to the last frame, none at the start, and says what comes next.
@@ -88,6 +114,7 @@ impl SaslExchange {
                 if let Err(code) = response.error_code.ok() {
                     return Err(refused(self.client.rejected(response.error_message.as_deref())).code_of(code));
                 }
+                self.lifetime_ms = response.session_lifetime_ms;
                 match self.client.step(&response.auth_bytes).map_err(refused)? {
                     sasl::SaslStep::Send(bytes) => self.authenticate(bytes, correlation_id, client_id),
                     sasl::SaslStep::Done => Ok(SaslStep::Done),

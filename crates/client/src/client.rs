@@ -1,18 +1,19 @@
 //! [`Client`] and its builder.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use felice_client_core::client::{CallOptions, CallTarget, ClientCore, decode_answer};
-use felice_client_core::config::{ClientConfig, Properties};
+use felice_client_core::config::{ClientConfig, Properties, SaslMechanism};
 use felice_client_core::connection::EncodeRequest;
 use felice_client_core::error::{Error, ErrorKind};
 use felice_net::{ConnectOptions, Security, TlsConfig};
 use felice_protocol::messages::{MetadataRequest, Request};
+use felice_protocol::sasl::BearerToken;
 use tokio::sync::oneshot;
 
 use crate::admin::Admin;
@@ -23,6 +24,7 @@ use crate::observe::Setup;
 use crate::producer::ProducerBuilder;
 use crate::reader::ReaderBuilder;
 use crate::runtime::Seat;
+use crate::token::TokenSource;
 
 /// How a client authenticates (`sasl.mechanism`). Its `Debug` shows no password.
 #[derive(Clone)]
@@ -49,12 +51,64 @@ pub enum Sasl {
         /// The password.
         password: String,
     },
+    /// A token that somebody else has issued (KIP-255): only over TLS. Made by [`Sasl::oauthbearer`] or [`Sasl::oauthbearer_pushed`].
+    OAuthBearer(TokenSource),
+}
+
+impl Sasl {
+    /// OAUTHBEARER with tokens from a function: it is called when one is needed first, again when four fifths of its life are over, and every ten
+    /// seconds after a failure. It runs on the client's thread, and waits there without blocking it.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use felice_broker::{AcceptedToken, Broker, RejectedToken};
+    /// # let accept = |token: &str, _: &[(String, String)]| match token {
+    /// #     "sesame" => Ok(AcceptedToken { principal: "ali".into(), expires_at_ms: None }),
+    /// #     _ => Err(RejectedToken::new("not the word")),
+    /// # };
+    /// # let broker = Broker::builder().in_memory().tokens(accept).start().await?;
+    /// use felice::{BearerToken, Client, Sasl};
+    /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    ///
+    /// let sasl = Sasl::oauthbearer(|| async {
+    ///     // Here a request to whoever issues tokens.
+    ///     let expires_at = SystemTime::now().duration_since(UNIX_EPOCH)? + Duration::from_secs(300);
+    ///     Ok(BearerToken {
+    ///         value: "sesame".into(),
+    ///         expires_at_ms: i64::try_from(expires_at.as_millis())?,
+    ///         principal: "ali".to_owned(),
+    ///         extensions: Vec::new(),
+    ///     })
+    /// });
+    /// let client = Client::builder(broker.bootstrap()).sasl(sasl).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn oauthbearer<F>(provider: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<BearerToken, Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        Self::OAuthBearer(TokenSource::asked(provider))
+    }
+
+    /// OAUTHBEARER with tokens that come when they come: the function is told that one is needed, and somebody answers with
+    /// [`Client::set_token`] or [`Client::set_token_failure`]. It is called on the client's thread, and must not block.
+    pub fn oauthbearer_pushed(wanted: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::OAuthBearer(TokenSource::told(wanted))
+    }
 }
 
 impl std::fmt::Debug for Sasl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Plain { user, .. } | Self::ScramSha256 { user, .. } | Self::ScramSha512 { user, .. }) = self;
-        f.debug_struct("Sasl").field("user", user).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Sasl");
+        match self {
+            Self::Plain { user, .. } | Self::ScramSha256 { user, .. } | Self::ScramSha512 { user, .. } => {
+                shown.field("user", user)
+            }
+            Self::OAuthBearer(_) => shown.field("mechanism", &"OAUTHBEARER"),
+        };
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -90,6 +144,7 @@ pub enum Tls {
 #[must_use]
 pub struct ClientBuilder {
     properties: Properties,
+    tokens: Option<TokenSource>,
     error: Option<Error>,
 }
 
@@ -102,7 +157,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses TLS (`security.protocol`, `ssl.ca.location`). A client certificate is set by `ssl.certificate.location` and `ssl.key.location`.
+    /// Uses TLS (`security.protocol`, `ssl.ca.location`). A client certificate is set by [`Self::client_certificate`].
     pub fn tls(self, tls: Tls) -> Self {
         let sasl =
             self.properties.value("security.protocol").is_some_and(|p| p.to_ascii_lowercase().starts_with("sasl"));
@@ -113,13 +168,26 @@ impl ClientBuilder {
         }
     }
 
+    /// Shows a certificate (mutual TLS): files of its chain and of its key, PEM (`ssl.certificate.location`, `ssl.key.location`). The properties
+    /// `ssl.certificate.pem` and `ssl.key.pem` take texts, `ssl.key.password` opens an encrypted key, and `ssl.keystore.location` with
+    /// `ssl.keystore.password` names one file for both, PEM or PKCS#12.
+    pub fn client_certificate(self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.set("ssl.certificate.location", &certificate.as_ref().to_string_lossy())
+            .set("ssl.key.location", &key.as_ref().to_string_lossy())
+    }
+
     /// Authenticates (`security.protocol`, `sasl.mechanism`, `sasl.username`, `sasl.password`). May stand before or after [`Self::tls`].
-    pub fn sasl(self, sasl: Sasl) -> Self {
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
         let tls = self.properties.value("security.protocol").is_some_and(|p| p.to_ascii_lowercase().ends_with("ssl"));
         let (mechanism, user, password) = match sasl {
             Sasl::Plain { user, password } => ("PLAIN", user, password),
             Sasl::ScramSha256 { user, password } => ("SCRAM-SHA-256", user, password),
             Sasl::ScramSha512 { user, password } => ("SCRAM-SHA-512", user, password),
+            Sasl::OAuthBearer(source) => {
+                self.tokens = Some(source);
+                let protocol = if tls { "sasl_ssl" } else { "sasl_plaintext" };
+                return self.set("security.protocol", protocol).set("sasl.mechanism", "OAUTHBEARER");
+            }
         };
         self.set("security.protocol", if tls { "sasl_ssl" } else { "sasl_plaintext" })
             .set("sasl.mechanism", mechanism)
@@ -161,6 +229,15 @@ impl ClientBuilder {
             return Err(error);
         }
         let config = self.properties.client_config()?;
+        if let Some(sasl) = &config.sasl
+            && sasl.mechanism == SaslMechanism::OAuthBearer
+            && sasl.unsecured_jwt.is_none()
+            && self.tokens.is_none()
+        {
+            return Err(Error::new(ErrorKind::Config, "OAUTHBEARER needs somebody who gives tokens").hinting(
+                "use ClientBuilder::sasl with Sasl::oauthbearer; for development, enable.sasl.oauthbearer.unsecure.jwt",
+            ));
+        }
         let mut options = connect_options(&config)?;
         if let Some(connector) = setup.connector {
             options.connector = connector;
@@ -168,7 +245,7 @@ impl ClientBuilder {
         let seat = Seat::take()?;
         let shared = DriverShared::new(seat.handle().clone());
         let core = ClientCore::new(config.clone(), seed());
-        let mut driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes);
+        let mut driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes, self.tokens);
         driver.observer = setup.observer;
         seat.handle().spawn(driver.run());
         Ok(Client { inner: Arc::new(Inner { shared, properties: self.properties, config, _seat: seat }) })
@@ -211,6 +288,15 @@ fn connect_options(config: &ClientConfig) -> Result<ConnectOptions, Error> {
         }
         if let Some(pem) = &tls.key_pem {
             builder = builder.key_pem(pem.reveal());
+        }
+        if let Some(path) = &tls.keystore_location {
+            builder = builder.key_store_file(path).map_err(wrong)?;
+        }
+        if let Some(password) = &tls.keystore_password {
+            builder = builder.key_store_password(password.reveal());
+        }
+        if let Some(password) = &tls.key_password {
+            builder = builder.key_password(password.reveal());
         }
         if !tls.verify {
             builder = builder.danger_accept_any_certificate();
@@ -271,7 +357,8 @@ impl Client {
 
     /// Begins a client of the cluster at these addresses.
     pub fn builder(bootstrap: impl AsRef<str>) -> ClientBuilder {
-        ClientBuilder { properties: Properties::default(), error: None }.set("bootstrap.servers", bootstrap.as_ref())
+        ClientBuilder { properties: Properties::default(), tokens: None, error: None }
+            .set("bootstrap.servers", bootstrap.as_ref())
     }
 
     /// Begins a client from properties with Java's or librdkafka's names. Those of producers and readers may be among them, and hold for all
@@ -303,7 +390,7 @@ impl Client {
 
     /// Begins a client from a ready set of properties.
     pub fn with_properties(properties: Properties) -> ClientBuilder {
-        ClientBuilder { properties, error: None }
+        ClientBuilder { properties, tokens: None, error: None }
     }
 
     /// Begins a producer.
@@ -325,6 +412,47 @@ impl Client {
     /// do not change.
     pub fn ungrouped_consumer(&self) -> ConsumerBuilder {
         ConsumerBuilder::new(self.clone(), None)
+    }
+
+    /// Gives a token for OAUTHBEARER, asked for or not: for connections that are made or authenticate again from now on. The next one is asked
+    /// for when four fifths of its life are over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where it cannot be sent or has expired; the one before stays.
+    pub fn set_token(&self, token: BearerToken) -> Result<(), Error> {
+        let wrong = |message: String| Error::new(ErrorKind::Config, message);
+        token.check().map_err(|error| wrong(error.to_string()).caused_by(error))?;
+        if token.expires_at_ms <= clock::now().wall_millis {
+            return Err(wrong("the token has expired already".to_owned()));
+        }
+        self.inner.shared.command(move |driver, now| {
+            if let Err(error) = driver.core.set_token(now, token) {
+                driver.core.set_token_failure(now, error.message());
+            }
+        });
+        Ok(())
+    }
+
+    /// Says that there is no token, and why: whoever waits for a connection hears it. It is asked for again in ten seconds.
+    pub fn set_token_failure(&self, why: impl Into<String>) {
+        let why = why.into();
+        self.inner.shared.command(move |driver, now| driver.core.set_token_failure(now, &why));
+    }
+
+    /// Another user and password for PLAIN and SCRAM: for connections that are made or authenticate again from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the client uses neither.
+    pub fn set_credentials(&self, user: impl Into<String>, password: impl Into<String>) -> Result<(), Error> {
+        if !self.inner.config.sasl.as_ref().is_some_and(|sasl| sasl.mechanism != SaslMechanism::OAuthBearer) {
+            return Err(Error::new(ErrorKind::Config, "this client authenticates by no user and password"));
+        }
+        let (user, password) = (user.into(), password.into());
+        self.inner.shared.command(move |driver, _| {
+            // Only a mechanism without a password refuses.
+            let _ = driver.core.set_credentials(&user, &password);
+        });
+        Ok(())
     }
 
     /// Administrative calls.

@@ -24,6 +24,7 @@ use crate::consumer::{ConsumerDriver, ConsumerKey};
 use crate::observe::{Observed, Observer};
 use crate::producer::{ProducerShared, Tag};
 use crate::reader::ReaderShared;
+use crate::token::TokenSource;
 
 /// Something to do with the core, on the driver's thread.
 pub(crate) type Command = Box<dyn FnOnce(&mut Driver, Now) + Send>;
@@ -193,6 +194,7 @@ pub(crate) struct Driver {
     shared: Arc<DriverShared>,
     options: ConnectOptions,
     max_frame: usize,
+    tokens: Option<TokenSource>,
     connections: BTreeMap<ConnectionId, ConnectionHandle>,
     pub(crate) calls: BTreeMap<CallId, Caller>,
     pub(crate) producers: BTreeMap<ProducerKey, Arc<ProducerShared>>,
@@ -207,12 +209,14 @@ impl Driver {
         shared: Arc<DriverShared>,
         options: ConnectOptions,
         max_frame: usize,
+        tokens: Option<TokenSource>,
     ) -> Self {
         Self {
             core,
             shared,
             options,
             max_frame,
+            tokens,
             connections: BTreeMap::new(),
             calls: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -304,6 +308,11 @@ impl Driver {
             while let Some(output) = self.core.poll_output(now) {
                 quiet = false;
                 self.carry_out(output);
+            }
+            if self.core.poll_token_request()
+                && let Some(source) = &self.tokens
+            {
+                source.ask(&self.shared);
             }
             while let Some(event) = self.core.poll_event() {
                 quiet = false;
@@ -468,7 +477,9 @@ async fn pump(id: ConnectionId, stream: Stream, max_frame: usize, outgoing: &Out
     } else {
         end.hint()
     };
-    let kind = if matches!(end, FrameError::Tls { .. }) { ErrorKind::Tls } else { ErrorKind::Connect };
+    // With TLS 1.3 a broker refuses a certificate only after the handshake.
+    let is_refused = matches!(&end, FrameError::Io(error) if felice_net::hint::is_tls(error));
+    let kind = if is_refused || matches!(end, FrameError::Tls { .. }) { ErrorKind::Tls } else { ErrorKind::Connect };
     let error = Error::new(kind, message).caused_by(end);
     match hint {
         Some(hint) => error.hinting(hint),

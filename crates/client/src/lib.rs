@@ -81,6 +81,7 @@ pub mod raw;
 mod reader;
 mod record;
 mod runtime;
+mod token;
 
 pub use admin::{
     Admin, BrokerInfo, ClusterInfo, ConfigEntry, ConfigResource, CreateTopic, Group, GroupDescription, GroupListing,
@@ -107,6 +108,7 @@ pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted};
 pub use felice_protocol as protocol;
 pub use felice_protocol::compression::Compression;
 pub use felice_protocol::error_code::ErrorCode;
+pub use felice_protocol::sasl::BearerToken;
 pub use fetched_batch::FetchedBatch;
 pub use producer::{
     BatchReport, Delivery, FinishedBatch, FinishedRecord, FlushError, NewHeader, NewRecord, Pending, ProduceError,
@@ -114,3 +116,4 @@ pub use producer::{
 };
 pub use reader::{Reader, ReaderBuilder, Seek};
 pub use record::{BatchHold, BorrowedRecord, Record};
+pub use token::TokenSource;

@@ -50,7 +50,9 @@ fn kind_of_tls(error: &TlsError) -> ConnectErrorKind {
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateExpired
             | AlertDescription::CertificateRevoked
-            | AlertDescription::UnknownCA,
+            | AlertDescription::UnknownCA
+            // Somebody else's authority by the same name.
+            | AlertDescription::DecryptError,
         ) => ConnectErrorKind::ClientCertificate,
         _ => ConnectErrorKind::Tls,
     }
@@ -137,6 +139,11 @@ pub fn for_tls(error: &TlsError) -> Option<String> {
 /// What to do about an I/O error on a connection, if TLS is what it hides.
 pub fn for_io(error: &io::Error) -> Option<String> {
     for_tls(error.get_ref()?.downcast_ref::<TlsError>()?)
+}
+
+/// Whether TLS is what an I/O error on a connection hides.
+pub fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<TlsError>())
 }
 
 /// What to do about a connection that the broker closes before it answers the first request.

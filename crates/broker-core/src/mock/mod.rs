@@ -235,7 +235,7 @@ impl MockCore {
         self.links.remove(&connection);
         self.speaking.remove(&connection);
         self.core.handle_disconnect(now, connection);
-        self.outputs.push_back(Output::Close { connection, reason });
+        self.outputs.push_back(Output::Close { connection, last: None, reason });
     }
 
     /// Hands on what the broker puts out, what follows from it, and the answers whose time has come.
@@ -271,7 +271,7 @@ impl MockCore {
                         Err(Refusal(reason)) => self.close(now, connection, reason),
                     }
                 }
-                Output::Close { connection, reason } => self.close(now, connection, reason),
+                Output::Close { connection, last: _, reason } => self.close(now, connection, reason),
                 other @ (Output::Sync { .. } | Output::Log { .. }) => self.outputs.push_back(other),
             }
         }

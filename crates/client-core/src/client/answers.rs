@@ -25,6 +25,7 @@ impl<T> ClientCore<T> {
                 link.setup_deadline = None;
                 link.error = None;
                 link.backoff.reset();
+                self.begin_session(now, key);
             }
             Ok(Received::Answer(waiting, frame)) => {
                 if let Err(error) = self.handle_answer(now, key, &waiting, frame) {
@@ -33,6 +34,7 @@ impl<T> ClientCore<T> {
                     self.handle_no_answer(now, waiting, &error);
                     self.close(now, id, error);
                 }
+                self.reauthenticate_if_drained(now, key);
             }
             Err(error) => self.close(now, id, error),
         }

@@ -7,11 +7,12 @@ use felice_protocol::time::{Instant, Now};
 
 use super::{ClientCore, Output, ReaderKey, Token};
 use crate::backoff::{Backoff, Random};
-use crate::config::ClientConfig;
-use crate::connection::{Connection, EncodeRequest, Waiting};
+use crate::config::{ClientConfig, SaslMechanism};
+use crate::connection::{Connection, Credentials, EncodeRequest, Waiting};
 use crate::consumer::group::MemberKey;
 use crate::error::{Error, ErrorKind};
 use crate::metadata::{BrokerId, ClusterMetadata};
+use crate::token::TokenStore;
 
 /// One attempt at a connection. Events that name an older one are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +50,8 @@ pub(super) struct Link {
     pub(super) backoff: Backoff,
     pub(super) blocked_until: Option<Instant>,
     pub(super) setup_deadline: Option<Instant>,
+    /// When the session is near its end.
+    pub(super) reauthenticate_at: Option<Instant>,
     pub(super) used_at: Instant,
     pub(super) error: Option<Error>,
 }
@@ -61,6 +64,9 @@ pub(super) struct Links {
     pub(super) by_id: BTreeMap<ConnectionId, Key>,
     pub(super) next_id: u64,
     pub(super) random: Random,
+    pub(super) tokens: TokenStore,
+    /// Connections that are made once there is a token.
+    pub(super) awaiting_token: Vec<ConnectionId>,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -82,10 +88,11 @@ impl Links {
         let link = self.links.entry(key).or_insert_with(|| Link {
             id: None,
             address: address.clone(),
-            connection: Connection::new(&config.client_id, config.sasl.clone(), seed),
+            connection: Connection::new(&config.client_id, seed),
             backoff: Backoff::new(config.reconnect_backoff, config.reconnect_backoff_max, seed),
             blocked_until: None,
             setup_deadline: None,
+            reauthenticate_at: None,
             used_at: now.instant(),
             error: None,
         });
@@ -98,13 +105,37 @@ impl Links {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
         link.address.clone_from(&address);
-        link.connection = Connection::new(&self.config.client_id, self.config.sasl.clone(), seed);
+        link.connection = Connection::new(&self.config.client_id, seed);
+        link.reauthenticate_at = None;
         link.id = Some(id);
         link.setup_deadline = Some(now.instant() + self.config.connection_setup_timeout);
         link.used_at = now.instant();
         self.by_id.insert(id, key);
-        self.outputs.push_back(Output::Connect { id, address, lane: key.1 });
+        if self.uses_tokens() && self.tokens.current(now).is_none() {
+            self.tokens.want(now);
+            self.awaiting_token.push(id);
+        } else {
+            self.outputs.push_back(Output::Connect { id, address, lane: key.1 });
+        }
         false
+    }
+
+    fn uses_tokens(&self) -> bool {
+        self.config.sasl.as_ref().is_some_and(|sasl| sasl.mechanism == SaslMechanism::OAuthBearer)
+    }
+
+    /// What a connection shows now; `None` without SASL.
+    pub(super) fn credentials(&self, now: Now) -> Result<Option<Credentials>, Error> {
+        match &self.config.sasl {
+            None => Ok(None),
+            Some(sasl) if sasl.mechanism == SaslMechanism::OAuthBearer => match self.tokens.current(now) {
+                Some(token) => Ok(Some(Credentials::Token(token.clone()))),
+                None => {
+                    Err(Error::new(ErrorKind::Connect, "the token for OAUTHBEARER has expired, and there is no other"))
+                }
+            },
+            Some(sasl) => Ok(Some(Credentials::Password(sasl.clone()))),
+        }
     }
 
     /// Sends a request over a connection that is ready.
@@ -168,8 +199,9 @@ impl<T> ClientCore<T> {
     /// A connection's bytes flow, TLS included.
     pub fn handle_connected(&mut self, now: Now, id: ConnectionId) {
         let Some(key) = self.links.by_id.get(&id).copied() else { return };
+        let credentials = self.links.credentials(now);
         let Some(link) = self.links.links.get_mut(&key) else { return };
-        match link.connection.handle_connected() {
+        match credentials.and_then(|credentials| link.connection.handle_connected(credentials)) {
             Ok(frame) => self.links.outputs.push_back(Output::Send { id, frame }),
             Err(error) => self.close(now, id, error),
         }
@@ -182,9 +214,18 @@ impl<T> ClientCore<T> {
         let error = if error.broker().is_none() { error.broker_at(link.address.clone()) } else { error };
         link.id = None;
         link.setup_deadline = None;
+        let was_ready = link.connection.is_established();
+        // So does a listener that wants SASL treat a client that shows nothing: versions are told to everybody, then the door is shut.
+        let turned_away = was_ready
+            && link.connection.in_flight() > 0
+            && !link.connection.has_answered()
+            && self.links.config.sasl.is_none();
+        let error = match turned_away && error.hint().is_none() {
+            true => error.hinting("the broker closed the connection at the first request: it may want SASL (security.protocol SASL_PLAINTEXT or SASL_SSL)"),
+            false => error,
+        };
         link.error = Some(error.clone());
         link.blocked_until = Some(now.instant() + link.backoff.next());
-        let was_ready = link.connection.is_ready();
         let waiting: Vec<Waiting<Token>> = link.connection.handle_disconnected().collect();
         let unused = was_ready && waiting.is_empty() && !matches!(key.1, Lane::Coordinator(_));
         for waiting in waiting {
@@ -205,6 +246,8 @@ impl<T> ClientCore<T> {
         }
         if !was_ready {
             self.tell_members_hopeless(now, &error);
+        }
+        if !was_ready || turned_away {
             self.fail_calls_fast(key, &error);
         }
     }

@@ -7,6 +7,7 @@
 //! - `answers`: frames in
 //! - `calls`: requests of any kind for whoever asks
 //! - `members`: members of groups
+//! - `sessions`: tokens and credentials that change, and authenticating again before a session ends
 //!
 //! Each broker has a connection for calls, one for producers, one for each reader and one for each group member, so that a long fetch, a large
 //! batch or a join that waits for others never stands in front of something else ([`Lane`]).
@@ -16,6 +17,7 @@ mod calls;
 mod connections;
 mod members;
 mod requests;
+mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::consumer::group::{GroupEvent, GroupMember, MemberKey};
 use crate::error::Error;
 use crate::metadata::{ClusterMetadata, MetadataCore};
 use crate::producer::sender::{BatchSource, Finished, PartitionId, Sender};
+use crate::token::TokenStore;
 
 /// What the driver does.
 #[derive(Debug)]
@@ -135,6 +138,8 @@ impl<T> ClientCore<T> {
             metadata: MetadataCore::new(config.metadata_max_age, config.allow_auto_create_topics, backoff),
             rotation: usize::try_from(random.next_u64() % 1024).unwrap_or(0),
             links: Links {
+                tokens: TokenStore::new(config.sasl.as_ref().and_then(|sasl| sasl.unsecured_jwt.clone())),
+                awaiting_token: Vec::new(),
                 config,
                 links: BTreeMap::new(),
                 by_id: BTreeMap::new(),
@@ -216,6 +221,7 @@ impl<T> ClientCore<T> {
     /// Time has passed: late answers, late connections, late batches.
     pub fn handle_timeout(&mut self, now: Now) {
         self.close_late(now);
+        self.handle_session_timeouts(now);
         for entry in self.producers.values_mut() {
             entry.sender.handle_timeout(now, entry.source.as_mut());
         }
@@ -255,6 +261,7 @@ impl<T> ClientCore<T> {
                 link.setup_deadline.filter(|_| connected),
                 link.connection.deadline().filter(|_| connected),
                 link.blocked_until.filter(|at| !connected && *at > now.instant()),
+                link.reauthenticate_at.filter(|_| connected),
                 (connected && !idle.is_zero() && link.connection.in_flight() == 0).then(|| link.used_at + idle),
             ]
         });
@@ -264,6 +271,13 @@ impl<T> ClientCore<T> {
         let calls = self.calls.values().map(|call| Some(call.deadline));
         // Metadata that is due already waits for a connection.
         let metadata = self.metadata.poll_timeout().filter(|at| *at > now.instant());
-        links.chain(producers).chain(readers).chain(members).chain(calls).chain([metadata]).flatten().min()
+        links
+            .chain(producers)
+            .chain(readers)
+            .chain(members)
+            .chain(calls)
+            .chain([metadata, self.links.tokens.poll_timeout()])
+            .flatten()
+            .min()
     }
 }

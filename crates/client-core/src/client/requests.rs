@@ -24,6 +24,7 @@ impl<T> ClientCore<T> {
         self.pump_calls(now);
         self.pump_producers(now);
         self.pump_readers(now);
+        self.settle_tokens(now);
     }
 
     fn pump_metadata(&mut self, now: Now) {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use felice_protocol::compression::Compression;
+use felice_protocol::sasl::jaas_options;
 
 use super::{Defaults, Properties};
 use crate::bugs::Bugs;
 use crate::error::{Error, ErrorKind};
+use crate::unsecured_jwt::UnsecuredJwt;
 
 /// Text that is never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -111,6 +113,8 @@ pub enum SaslMechanism {
     ScramSha256,
     /// Salted challenge and response with SHA-512.
     ScramSha512,
+    /// A token that somebody else has issued (KIP-255); only sensible over TLS.
+    OAuthBearer,
 }
 
 impl SaslMechanism {
@@ -120,6 +124,7 @@ impl SaslMechanism {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OAuthBearer => "OAUTHBEARER",
         }
     }
 }
@@ -129,10 +134,12 @@ impl SaslMechanism {
 pub struct SaslConfig {
     /// The mechanism.
     pub mechanism: SaslMechanism,
-    /// The user.
+    /// The user; empty for OAUTHBEARER.
     pub username: String,
-    /// The password.
+    /// The password; empty for OAUTHBEARER.
     pub password: Secret,
+    /// What the tokens say where the client makes them itself, for development.
+    pub unsecured_jwt: Option<UnsecuredJwt>,
 }
 
 /// How to use TLS.
@@ -150,6 +157,12 @@ pub struct TlsConfig {
     pub key_location: Option<String>,
     /// This client's key, PEM.
     pub key_pem: Option<Secret>,
+    /// File of both chain and key, PEM or PKCS#12.
+    pub keystore_location: Option<String>,
+    /// The password of that file.
+    pub keystore_password: Option<Secret>,
+    /// The password of the key.
+    pub key_password: Option<Secret>,
     /// Whether the certificate must carry the broker's name.
     pub verify_hostname: bool,
     /// Whether the certificate is checked at all.
@@ -331,6 +344,9 @@ impl Properties {
             certificate_pem: self.some_text("ssl.certificate.pem"),
             key_location: self.some_text("ssl.key.location"),
             key_pem: self.some_text("ssl.key.pem").map(Secret::new),
+            keystore_location: self.some_text("ssl.keystore.location"),
+            keystore_password: self.some_text("ssl.keystore.password").map(Secret::new),
+            key_password: self.some_text("ssl.key.password").map(Secret::new),
             verify_hostname: self.value("ssl.endpoint.identification.algorithm") == Some("https"),
             verify: self.flag("enable.ssl.certificate.verification"),
         });
@@ -363,22 +379,39 @@ impl Properties {
             "PLAIN" => SaslMechanism::Plain,
             "SCRAM-SHA-256" => SaslMechanism::ScramSha256,
             "SCRAM-SHA-512" => SaslMechanism::ScramSha512,
+            "OAUTHBEARER" => SaslMechanism::OAuthBearer,
             "" => {
                 return Err(Error::new(
                     ErrorKind::Config,
                     "security.protocol asks for SASL, but sasl.mechanism is not set",
                 )
-                .hinting("set sasl.mechanism to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"));
+                .hinting("set sasl.mechanism to PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"));
             }
             other => return Err(Error::new(ErrorKind::Config, format!("sasl.mechanism {other} is not supported"))),
         };
         let (mut username, mut password) = (self.some_text("sasl.username"), self.some_text("sasl.password"));
-        if let Some(jaas) = self.value("sasl.jaas.config") {
-            username = username.or_else(|| jaas_option(jaas, "username"));
-            password = password.or_else(|| jaas_option(jaas, "password"));
+        let jaas = match self.value("sasl.jaas.config") {
+            Some(line) => jaas_options(line).ok_or_else(|| {
+                Error::new(ErrorKind::Config, "sasl.jaas.config cannot be read")
+                    .hinting("write MODULE required username=\"…\" password=\"…\";")
+            })?,
+            None => Vec::new(),
+        };
+        if mechanism == SaslMechanism::OAuthBearer {
+            let unsecured_jwt = if self.flag("enable.sasl.oauthbearer.unsecure.jwt") {
+                Some(UnsecuredJwt::parse(self.value("sasl.oauthbearer.config").unwrap_or_default())?)
+            } else {
+                UnsecuredJwt::from_jaas(&jaas)?
+            };
+            return Ok(SaslConfig { mechanism, username: String::new(), password: Secret::default(), unsecured_jwt });
         }
+        let option = |name: &str| jaas.iter().find(|(option, _)| option == name).map(|(_, value)| value.clone());
+        username = username.or_else(|| option("username"));
+        password = password.or_else(|| option("password"));
         match (username, password) {
-            (Some(username), Some(password)) => Ok(SaslConfig { mechanism, username, password: Secret::new(password) }),
+            (Some(username), Some(password)) => {
+                Ok(SaslConfig { mechanism, username, password: Secret::new(password), unsecured_jwt: None })
+            }
             _ => Err(Error::new(
                 ErrorKind::Config,
                 format!("{} needs sasl.username and sasl.password", mechanism.name()),
@@ -501,24 +534,6 @@ fn strip_protocol(address: &str) -> &str {
 fn has_port(address: &str) -> bool {
     let behind_host = address.rsplit(']').next().unwrap_or(address);
     behind_host.contains(':') && (address.starts_with('[') || address.matches(':').count() == 1)
-}
-
-/// The value of `key="value"` in a login module's options.
-fn jaas_option(jaas: &str, key: &str) -> Option<String> {
-    let (_, rest) = jaas.split_once(&format!("{key}="))?;
-    let quote = rest.chars().next()?;
-    if quote != '"' && quote != '\'' {
-        return Some(rest.split([' ', ';']).next()?.to_owned());
-    }
-    let mut value = String::new();
-    let mut chars = rest.chars().skip(1);
-    loop {
-        match chars.next()? {
-            '\\' => value.push(chars.next()?),
-            c if c == quote => return Some(value),
-            c => value.push(c),
-        }
-    }
 }
 
 #[cfg(test)]

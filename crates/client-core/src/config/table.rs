@@ -191,6 +191,20 @@ pub const PROPERTIES: &[Property] = &[
         "user and password in the Java client's form: …LoginModule required username=\"…\" password=\"…\";",
     ),
     property(
+        "enable.sasl.oauthbearer.unsecure.jwt",
+        &[],
+        Bool,
+        ["false", "", "false"],
+        "for development: tokens for OAUTHBEARER that the client makes itself and nobody has signed",
+    ),
+    property(
+        "sasl.oauthbearer.config",
+        &[],
+        Text,
+        ["", "", ""],
+        "what those say: principal=NAME, scope=A,B, lifeSeconds=3600, principalClaimName, scopeClaimName, extension_NAME=VALUE, with spaces between",
+    ),
+    property(
         "ssl.ca.location",
         &["ssl.truststore.location"],
         Text,
@@ -199,13 +213,7 @@ pub const PROPERTIES: &[Property] = &[
     ),
     property("ssl.ca.pem", &["ssl.truststore.certificates"], Text, ["", "", ""], "the authorities to trust, PEM"),
     property("ssl.truststore.type", &[], Enum(&["PEM"]), ["PEM", "", ""], "only PEM is read"),
-    property(
-        "ssl.certificate.location",
-        &["ssl.keystore.location"],
-        Text,
-        ["", "", ""],
-        "file of this client's certificate chain, PEM",
-    ),
+    property("ssl.certificate.location", &[], Text, ["", "", ""], "file of this client's certificate chain, PEM"),
     property(
         "ssl.certificate.pem",
         &["ssl.keystore.certificate.chain"],
@@ -213,6 +221,22 @@ pub const PROPERTIES: &[Property] = &[
         ["", "", ""],
         "this client's certificate chain, PEM",
     ),
+    property(
+        "ssl.keystore.location",
+        &[],
+        Text,
+        ["", "", ""],
+        "file of both this client's certificate chain and its private key, PEM or PKCS#12",
+    ),
+    property("ssl.keystore.password", &[], Secret, ["", "", ""], "password of ssl.keystore.location"),
+    property(
+        "ssl.keystore.type",
+        &[],
+        Enum(&["PEM", "PKCS12"]),
+        ["", "", ""],
+        "accepted; the file itself says which of the two it is",
+    ),
+    property("ssl.key.password", &[], Secret, ["", "", ""], "password of an encrypted private key"),
     property("ssl.key.location", &[], Text, ["", "", ""], "file of this client's private key, PEM"),
     property("ssl.key.pem", &["ssl.keystore.key"], Secret, ["", "", ""], "this client's private key, PEM"),
     property(
