@@ -22,7 +22,7 @@ pub(super) async fn serve(driver: Rc<Driver>, node: i32, stream: Stream, peer: I
         while let Some(delivery) = slot.take() {
             match delivery {
                 Delivery::Frame(frame) => writer.push(frame),
-                Delivery::Close(_) => {
+                Delivery::Close(..) => {
                     let _ = writer.flush().await;
                     break 'open;
                 }

@@ -126,7 +126,7 @@ impl Driver {
             let Some(output) = self.with(|core, _| core.poll_output()) else { break };
             match output {
                 Output::Response { connection, frame } => self.deliver(connection, Delivery::Frame(frame)),
-                Output::Close { connection, reason } => self.deliver(connection, Delivery::Close(reason)),
+                Output::Close { connection, last, reason } => self.deliver(connection, Delivery::Close(last, reason)),
                 Output::Sync { ticket, flushes } => {
                     // The disk is memory: this takes no time.
                     let result = flushes.iter().map(|flush| flush.run()).fold(Ok(()), Result::and);
@@ -138,7 +138,7 @@ impl Driver {
     }
 
     fn deliver(&self, connection: ConnectionId, delivery: Delivery) {
-        if let Delivery::Close(reason) = &delivery {
+        if let Delivery::Close(_, reason) = &delivery {
             debug!("closing a connection: {reason}");
         }
         // The client may be gone by now.
