@@ -63,6 +63,8 @@ pub enum ErrorKind {
     OffsetOutOfRange,
     /// The application's own code failed at a record.
     Application,
+    /// The application gave the record up: `Producer::purge`.
+    Purged,
     /// An invariant of this client does not hold.
     Bug,
 }
@@ -235,6 +237,7 @@ impl Error {
             | ErrorKind::OffsetOutOfRange
             | ErrorKind::Tls
             | ErrorKind::Application
+            | ErrorKind::Purged
             | ErrorKind::Unsupported => Disposition::Fail,
             ErrorKind::Authentication | ErrorKind::Closed | ErrorKind::Bug => Disposition::Fatal,
         }

@@ -198,6 +198,13 @@ impl<T> ClientCore<T> {
         self.producers.get_mut(&key).map(|entry| &mut entry.sender)
     }
 
+    /// Gives up what of a producer waits to be sent, or is in flight: [`Sender::purge`].
+    pub fn purge(&mut self, now: Now, key: ProducerKey, waiting: bool, in_flight: bool) {
+        if let Some(entry) = self.producers.get_mut(&key) {
+            entry.sender.purge(now, entry.source.as_mut(), waiting, in_flight);
+        }
+    }
+
     /// Adds a reader.
     pub fn add_reader(&mut self, fetcher: Fetcher) -> ReaderKey {
         let key = ReaderKey(self.next_key);

@@ -62,10 +62,16 @@ pub enum Partitioner {
     /// By murmur2 of the key, as Java; records without a key stick to a partition until a batch is full.
     #[default]
     Murmur2Random,
+    /// The same, and records without a key are hashed too.
+    Murmur2,
     /// By CRC-32 of the key, as librdkafka.
     ConsistentRandom,
+    /// The same, and records without a key are hashed too.
+    Consistent,
     /// By FNV-1a of the key, as sarama.
     Fnv1aRandom,
+    /// The same, and records without a key are hashed too.
+    Fnv1a,
     /// Keys are not looked at.
     Random,
 }
@@ -444,8 +450,11 @@ impl Properties {
             self.number("buffer.memory")
         };
         let partitioner = match self.value("partitioner").unwrap_or_default() {
-            "consistent" | "consistent_random" => Partitioner::ConsistentRandom,
-            "fnv1a" | "fnv1a_random" => Partitioner::Fnv1aRandom,
+            "consistent" => Partitioner::Consistent,
+            "consistent_random" => Partitioner::ConsistentRandom,
+            "fnv1a" => Partitioner::Fnv1a,
+            "fnv1a_random" => Partitioner::Fnv1aRandom,
+            "murmur2" => Partitioner::Murmur2,
             "random" => Partitioner::Random,
             _ => Partitioner::Murmur2Random,
         };

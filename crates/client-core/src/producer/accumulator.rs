@@ -313,6 +313,19 @@ impl<T> Accumulator<T> {
         Taken::Batch(close(open, compressor, self.limits.compression, self.limits.compression_level))
     }
 
+    /// The next batch, to be given up: it is not compressed. `None` where there is none, or a thread is closing it.
+    pub fn give_up(&mut self) -> Option<ReadyBatch<T>> {
+        match self.queue.pop_front() {
+            Some(Slot::Closed(batch)) => return Some(batch),
+            Some(closing @ Slot::Closing { .. }) => {
+                self.queue.push_front(closing);
+                return None;
+            }
+            None => {}
+        }
+        self.open.take().map(|open| close(open, &mut Compressor::default(), Compression::None, None))
+    }
+
     /// Drops all batches but those that a thread is closing.
     pub fn clear(&mut self) {
         self.open = None;

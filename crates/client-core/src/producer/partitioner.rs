@@ -39,15 +39,16 @@ pub fn fnv1a(data: &[u8]) -> u32 {
 impl Partitioner {
     /// The partition of a key among `count`, or `None` where this partitioner lets the record stick.
     pub fn partition(self, key: Option<&[u8]>, count: usize) -> Option<usize> {
-        let key = key?;
+        let hashes_all = matches!(self, Self::Murmur2 | Self::Consistent | Self::Fnv1a);
+        let key = key.or(hashes_all.then_some(&[]))?;
         let count = u32::try_from(count).ok().filter(|count| *count > 0)?;
         let partition = match self {
-            Self::Murmur2Random => (murmur2(key) & 0x7fff_ffff) % count,
+            Self::Murmur2Random | Self::Murmur2 => (murmur2(key) & 0x7fff_ffff) % count,
             // librdkafka treats an empty key as none.
             Self::ConsistentRandom if key.is_empty() => return None,
-            Self::ConsistentRandom => crc32(key) % count,
+            Self::ConsistentRandom | Self::Consistent => crc32(key) % count,
             // sarama takes the absolute value of the signed remainder.
-            Self::Fnv1aRandom => {
+            Self::Fnv1aRandom | Self::Fnv1a => {
                 let signed = i64::from(fnv1a(key).cast_signed()) % i64::from(count);
                 u32::try_from(signed.abs()).unwrap_or_default()
             }
@@ -70,6 +71,14 @@ mod tests {
             ("", 275_646_681),
         ] {
             assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn those_that_hash_all_hash_no_key_as_an_empty_one() {
+        for partitioner in [Partitioner::Murmur2, Partitioner::Consistent, Partitioner::Fnv1a] {
+            assert_eq!(partitioner.partition(None, 7), partitioner.partition(Some(b""), 7));
+            assert!(partitioner.partition(None, 7).is_some());
         }
     }
 

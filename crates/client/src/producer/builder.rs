@@ -11,8 +11,8 @@ use felice_protocol::compression::Compression;
 
 use super::Producer;
 use super::completion::BatchReport;
-use super::finished::{FinishedBatch, OnBatch};
-use super::shared::{OnDelivery, ProducerShared};
+use super::finished::{FinishedBatch, RecordTag};
+use super::shared::{Hooks, ProducerShared};
 use crate::client::{Client, seed};
 
 /// Builds a [`Producer`]: idempotent, `acks=all` and `linger.ms=5` unless told otherwise. What is set here goes before what the client was
@@ -41,8 +41,7 @@ use crate::client::{Client, seed};
 pub struct ProducerBuilder {
     client: Client,
     properties: BTreeMap<String, String>,
-    on_delivery: Option<OnDelivery>,
-    on_batch: Option<OnBatch>,
+    hooks: Hooks,
 }
 
 impl fmt::Debug for ProducerBuilder {
@@ -53,7 +52,7 @@ impl fmt::Debug for ProducerBuilder {
 
 impl ProducerBuilder {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, properties: BTreeMap::new(), on_delivery: None, on_batch: None }
+        Self { client, properties: BTreeMap::new(), hooks: Hooks::default() }
     }
 
     /// Sets a property by its Java or librdkafka name. A mistake is reported by [`ProducerBuilder::build`].
@@ -94,14 +93,31 @@ impl ProducerBuilder {
 
     /// Hears of every batch that is done, on the driver's thread: it must not block. Costs nothing per record.
     pub fn on_delivery(mut self, hear: impl Fn(&BatchReport) + Send + Sync + 'static) -> Self {
-        self.on_delivery = Some(Box::new(hear));
+        self.hooks.on_delivery = Some(Box::new(hear));
         self
     }
 
     /// Takes every batch that is done, with its records and their tags, on the driver's thread: it must not block. For those who report
     /// record by record; [`Self::on_delivery`] is cheaper.
     pub fn on_batch(mut self, take: impl Fn(FinishedBatch) + Send + Sync + 'static) -> Self {
-        self.on_batch = Some(Box::new(take));
+        self.hooks.on_batch = Some(Box::new(take));
+        self
+    }
+
+    /// Chooses the partition of records that have none, from topic, key, number of partitions and the record's tag, in place of `partitioner`;
+    /// `None` leaves the record to the partition that records without a key stick to. Called on any thread, with the topic's records locked
+    /// where its partitions have just become known: it must neither block nor produce.
+    pub fn choose_partition(
+        mut self,
+        choose: impl Fn(&str, Option<&[u8]>, usize, Option<RecordTag>) -> Option<i32> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.choose_partition = Some(Box::new(choose));
+        self
+    }
+
+    /// Gives up records to a topic that the brokers have denied for so long, instead of waiting for `delivery.timeout.ms`.
+    pub fn give_up_unknown_topic_after(mut self, time: Duration) -> Self {
+        self.hooks.unknown_topic_after = Some(time);
         self
     }
 
@@ -114,7 +130,7 @@ impl ProducerBuilder {
     /// Nothing is left behind.
     pub async fn build(self) -> Result<Producer, Error> {
         let config = self.client.with(&self.properties)?.producer_config()?;
-        let shared = Arc::new(ProducerShared::new(config, &self.client, self.on_delivery, self.on_batch, seed()));
+        let shared = Arc::new(ProducerShared::new(config, &self.client, self.hooks, seed()));
         let (registered, done) = tokio::sync::oneshot::channel();
         let registering = shared.clone();
         self.client.driver().command(move |driver, _| {

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use felice_client_core::error::{Error, Persisted};
 use felice_protocol::compression::Decompressor;
 use felice_protocol::primitives::ByteStr;
-use felice_protocol::records::ClosedBatch;
+use felice_protocol::records::{ClosedBatch, Headers};
+use felice_protocol::time::Instant;
 
-use super::record::NewRecord;
+use super::record::{NewHeader, NewRecord};
 use super::shared::ProducerShared;
 
 /// Two words of the caller's that come back with a record's fate; nothing here looks at them.
 pub type RecordTag = [usize; 2];
+
+/// A partitioner of the caller's: topic, key, number of partitions, the record's tag; `None` leaves the record to the sticky partition.
+pub(crate) type ChoosePartition = Box<dyn Fn(&str, Option<&[u8]>, usize, Option<RecordTag>) -> Option<i32> + Send + Sync>;
 
 /// A callback that takes finished batches.
 pub(crate) type OnBatch = Box<dyn Fn(FinishedBatch) + Send + Sync>;
@@ -34,6 +38,9 @@ pub struct FinishedBatch {
     pub(crate) count: u32,
     pub(crate) result: Result<i64, Error>,
     pub(crate) persisted: Persisted,
+    pub(crate) log_append_time: Option<i64>,
+    pub(crate) broker: Option<i32>,
+    pub(crate) opened_at: Instant,
     pub(crate) tags: Vec<(u32, RecordTag)>,
     pub(crate) remains: Remains,
     pub(crate) reserved: usize,
@@ -51,6 +58,19 @@ pub struct FinishedRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; `None` also where the bytes are gone.
     pub value: Option<&'a [u8]>,
+    /// Its timestamp in milliseconds since 1970, as it was produced.
+    pub timestamp: i64,
+    /// Its headers.
+    pub headers: FinishedHeaders<'a>,
+}
+
+/// The headers of a [`FinishedRecord`].
+#[derive(Clone, Copy, Debug)]
+pub enum FinishedHeaders<'a> {
+    /// As they are in the batch.
+    Wire(Headers<'a>),
+    /// As they were given, where the record never came into a batch.
+    Given(&'a [NewHeader<'a>]),
 }
 
 impl FinishedBatch {
@@ -82,30 +102,79 @@ impl FinishedBatch {
         self.persisted
     }
 
+    /// The broker's timestamp for all of them, on topics with `message.timestamp.type=LogAppendTime`.
+    pub fn log_append_time(&self) -> Option<i64> {
+        self.log_append_time
+    }
+
+    /// The broker that it was last sent to.
+    pub fn broker(&self) -> Option<i32> {
+        self.broker
+    }
+
+    /// How long ago its first record came.
+    pub fn age(&self) -> std::time::Duration {
+        crate::clock::instant() - self.opened_at
+    }
+
     /// Calls `f` with each record, in order.
     pub fn for_each(&self, mut f: impl FnMut(FinishedRecord<'_>)) {
+        self.for_each_from(0, |record| {
+            f(record);
+            true
+        });
+    }
+
+    /// Calls `f` with each record from this place on, in order, as long as it wants more; returns the place after the last.
+    pub fn for_each_from(&self, from: u32, mut f: impl FnMut(FinishedRecord<'_>) -> bool) -> u32 {
         // Tags are in the order of their records, and most records have none.
         let mut tags = self.tags.iter().peekable();
         let mut tag = |index: u32| tags.next_if(|(at, _)| *at == index).map(|(_, tag)| *tag);
         let mut next = 0;
+        let mut give = |record: FinishedRecord<'_>| record.index < from || f(record);
         match &self.remains {
             Remains::Record(record) => {
-                f(FinishedRecord { index: 0, tag: tag(0), key: record.key.as_deref(), value: record.value.as_deref() });
                 next = 1;
+                let record = FinishedRecord {
+                    index: 0,
+                    tag: tag(0),
+                    key: record.key.as_deref(),
+                    value: record.value.as_deref(),
+                    timestamp: record.timestamp.unwrap_or(-1),
+                    headers: FinishedHeaders::Given(&record.headers),
+                };
+                if !give(record) {
+                    return next;
+                }
             }
             Remains::Batch(batch) => {
                 if let Ok(records) = batch.records(&mut Decompressor::default()) {
                     for record in records.iter().map_while(Result::ok) {
-                        f(FinishedRecord { index: next, tag: tag(next), key: record.key, value: record.value });
+                        let index = next;
                         next += 1;
+                        let record = FinishedRecord {
+                            index,
+                            tag: tag(index),
+                            key: record.key,
+                            value: record.value,
+                            timestamp: record.timestamp,
+                            headers: FinishedHeaders::Wire(record.headers()),
+                        };
+                        if !give(record) {
+                            return next;
+                        }
                     }
                 }
             }
             Remains::Nothing => {}
         }
         for index in next..self.count {
-            f(FinishedRecord { index, tag: tag(index), key: None, value: None });
+            let headers = FinishedHeaders::Given(&[]);
+            if !give(FinishedRecord { index, tag: tag(index), key: None, value: None, timestamp: -1, headers }) {
+                return index + 1;
+            }
         }
+        self.count
     }
 }
 

@@ -21,7 +21,7 @@ mod topic;
 pub use builder::ProducerBuilder;
 pub(crate) use completion::Tag;
 pub use completion::{BatchReport, Delivery, FlushError, Pending, ProduceError, TryEnqueueError};
-pub use finished::{FinishedBatch, FinishedRecord, RecordTag};
+pub use finished::{FinishedBatch, FinishedHeaders, FinishedRecord, RecordTag};
 pub use record::{NewHeader, NewRecord, RecordBytes};
 pub(crate) use shared::ProducerShared;
 pub use sink::ProducerSink;
@@ -256,6 +256,41 @@ impl Producer {
     /// ```
     pub async fn flush(&self) -> Result<(), FlushError> {
         self.shared.flush().await
+    }
+
+    /// Gives up records that were handed over before and wait to be sent, where `waiting`, and those that are in flight, where `in_flight`: they
+    /// fail with [`ErrorKind::Purged`](crate::ErrorKind::Purged). What a thread compresses at this moment is sent all the same.
+    ///
+    /// # Cancel safety
+    /// They are given up all the same.
+    ///
+    /// # Examples
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broker = felice_broker::Broker::start().await?;
+    /// # let client = felice::Client::connect(broker.bootstrap()).await?;
+    /// use felice::{ErrorKind, NewRecord, Persisted};
+    /// use std::time::Duration;
+    /// let producer = client.producer().linger(Duration::from_secs(60)).build().await?;
+    /// let pending = producer.enqueue(NewRecord::to("orders").value("never mind")).await?;
+    /// producer.purge(true, false).await;
+    /// let error = pending.await.unwrap_err();
+    /// assert_eq!((error.error().kind(), error.persisted()), (ErrorKind::Purged, Persisted::No));
+    /// # Ok(()) }
+    /// ```
+    pub async fn purge(&self, waiting: bool, in_flight: bool) {
+        self.shared.purge(waiting, in_flight).await;
+    }
+
+    /// As [`Self::purge`], without waiting for it.
+    pub fn start_purge(&self, waiting: bool, in_flight: bool) {
+        self.shared.start_purge(waiting, in_flight);
+    }
+
+    /// Whether a partition is known and has a leader.
+    pub fn is_available(&self, topic: &str, partition: i32) -> bool {
+        self.shared.is_available(topic, partition)
     }
 
     /// Takes no more records, and waits until those it has are done, within a time.

@@ -20,12 +20,21 @@ use crate::producer::Tag;
 pub(crate) struct Slot {
     pub(crate) id: PartitionId,
     pub(crate) index: i32,
+    has_leader: AtomicBool,
     accumulator: Mutex<Accumulator<Tag>>,
 }
 
 impl Slot {
     pub(crate) fn new(id: PartitionId, index: i32, accumulator: Accumulator<Tag>) -> Self {
-        Self { id, index, accumulator: Mutex::new(accumulator) }
+        Self { id, index, has_leader: AtomicBool::new(false), accumulator: Mutex::new(accumulator) }
+    }
+
+    pub(crate) fn has_leader(&self) -> bool {
+        self.has_leader.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_has_leader(&self, has: bool) {
+        self.has_leader.store(has, Ordering::Relaxed);
     }
 
     pub(crate) fn accumulator(&self) -> MutexGuard<'_, Accumulator<Tag>> {
@@ -67,6 +76,8 @@ pub(crate) struct TopicEntry {
     sticky: AtomicUsize,
     waiting: Mutex<WaitingLine>,
     pub(crate) has_waiting: AtomicBool,
+    /// When it was first asked for.
+    pub(crate) since: Instant,
 }
 
 impl TopicEntry {
@@ -77,6 +88,7 @@ impl TopicEntry {
             sticky: AtomicUsize::new(usize::try_from(seed & 0xffff).unwrap_or(0)),
             waiting: Mutex::default(),
             has_waiting: AtomicBool::new(false),
+            since: crate::clock::instant(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! - `partition`: a partition's place in the cluster and its batches that have left but are not done, with their sequences
 //! - `request`: which batches go into the next Produce request
 //! - `response`: what an answer, or its absence, makes of each batch: delivered, retried, given up
+//! - `purge`: what the application gives up
 //! - `timeout`: `delivery.timeout.ms`, and when to look again
 //!
 //! The rules, each with a test:
@@ -15,6 +16,7 @@
 //! - What left and was never answered is [`Persisted::Maybe`], never "failed".
 
 mod partition;
+mod purge;
 mod request;
 mod response;
 mod timeout;
@@ -44,6 +46,13 @@ pub trait BatchSource<T>: Send {
     fn take(&mut self, now: Now, partition: PartitionId, force: bool) -> Available<T>;
     /// When the oldest record that waits in a partition came.
     fn oldest(&mut self, partition: PartitionId) -> Option<Instant>;
+    /// The next batch of a partition, to be given up: nobody compresses it. Those that somebody is closing now are left.
+    fn give_up(&mut self, now: Now, partition: PartitionId) -> Option<ReadyBatch<T>> {
+        match self.take(now, partition, true) {
+            Available::Batch(batch) => Some(batch),
+            Available::Closing | Available::Lingering(_) | Available::Empty => None,
+        }
+    }
 }
 
 /// What a [`BatchSource`] has.
@@ -87,8 +96,12 @@ pub struct Finished<T> {
     pub tag: Option<T>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The records, to give back or to reuse their buffer; `None` while they are still in flight.
+    /// The records, to give back or to reuse their buffer where no request holds it any more.
     pub batch: Option<ClosedBatch>,
+    /// The broker that it was last sent to.
+    pub broker: Option<BrokerId>,
+    /// When its first record came.
+    pub opened_at: Instant,
     /// Memory to give back.
     pub reserved: usize,
     /// How many records.

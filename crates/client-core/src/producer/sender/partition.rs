@@ -119,6 +119,7 @@ impl<T> Partition<T> {
             identity: self.identity,
             sequence,
             flight: Flight::InFlight(broker),
+            broker,
             request,
             attempts: 1,
             maybe_persisted: false,
@@ -146,6 +147,7 @@ impl<T> Partition<T> {
         }
         let first = self.unresolved.front_mut()?;
         first.flight = Flight::InFlight(broker);
+        first.broker = broker;
         first.request = request;
         first.attempts += 1;
         let Identity { id, epoch } = first.identity;
@@ -187,6 +189,8 @@ pub(super) struct Unresolved<T> {
     pub(super) identity: Identity,
     pub(super) sequence: i32,
     pub(super) flight: Flight,
+    /// Where it was last sent to.
+    pub(super) broker: BrokerId,
     pub(super) request: u64,
     pub(super) attempts: u32,
     pub(super) maybe_persisted: bool,

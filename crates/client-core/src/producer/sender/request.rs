@@ -178,8 +178,10 @@ impl<T> Sender<T> {
                 partition: id,
                 tag: batch.tag,
                 outcome: Outcome::Delivered { base_offset: -1, log_append_time: None },
-                // The bytes are still on their way out.
-                batch: None,
+                // The bytes are still on their way out: their buffer is not to be used again.
+                batch: Some(batch.batch),
+                broker: Some(batch.broker),
+                opened_at: batch.opened_at,
                 reserved: batch.reserved,
                 count: batch.count,
             });

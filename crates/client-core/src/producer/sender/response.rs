@@ -160,6 +160,8 @@ impl<T> Sender<T> {
             tag: batch.tag,
             outcome,
             batch: Some(batch.batch),
+            broker: Some(batch.broker),
+            opened_at: batch.opened_at,
             reserved: batch.reserved,
             count: batch.count,
         });

@@ -28,7 +28,9 @@ impl<T> Sender<T> {
                         partition: id,
                         tag: batch.tag.take(),
                         outcome: Outcome::Failed { error, persisted: Persisted::Maybe },
-                        batch: None,
+                        batch: Some(batch.batch.clone()),
+                        broker: Some(batch.broker),
+                        opened_at: batch.opened_at,
                         reserved: 0,
                         count: batch.count,
                     });
@@ -76,6 +78,8 @@ impl<T> Sender<T> {
                 tag: Some(ready.tag),
                 outcome: Outcome::Failed { error, persisted: Persisted::No },
                 batch: Some(ready.batch),
+                broker: None,
+                opened_at: ready.opened_at,
                 reserved: ready.reserved,
                 count: ready.count,
             });

@@ -25,6 +25,13 @@ pub(crate) enum Refusal {
     Error(Error),
 }
 
+/// A record on its way into a batch.
+pub(super) struct Incoming<'a> {
+    pub(super) record: &'a NewRecord<'a>,
+    pub(super) timestamp: i64,
+    pub(super) tag: Option<RecordTag>,
+}
+
 thread_local! {
     pub(super) static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::default());
 }
@@ -65,15 +72,16 @@ impl ProducerShared {
                 &added
             }
         };
+        let incoming = Incoming { record, timestamp, tag };
         match &*topic.partitions.load() {
             Some(partitions) if pending => self
-                .append_to(topic, partitions, record, timestamp, &self.memory, |batch, index| {
+                .append_to(topic, partitions, &incoming, &self.memory, |batch, index| {
                     Pending(PendingState::Batch { completion: batch.completion(), index, timestamp })
                 })
                 .map(Some),
             // Apart, because an acknowledgement that nobody wants costs more to hand through than this branch.
             Some(partitions) => self
-                .append_to(topic, partitions, record, timestamp, &self.memory, |completion, index| {
+                .append_to(topic, partitions, &incoming, &self.memory, |completion, index| {
                     if let Some(tag) = tag {
                         completion.tag(index, tag);
                     }
@@ -87,14 +95,17 @@ impl ProducerShared {
         &self,
         topic: &TopicEntry,
         partitions: &Partitions,
-        record: &NewRecord<'_>,
-        timestamp: i64,
+        incoming: &Incoming<'_>,
         memory: &impl Memory,
         with: impl FnOnce(&Tag, u32) -> R,
     ) -> Result<R, Refusal> {
+        let Incoming { record, timestamp, tag } = *incoming;
         let count = partitions.slots.len();
-        let chosen = match record.partition {
+        let own = self.hooks.choose_partition.as_ref().filter(|_| record.partition.is_none());
+        let own = own.and_then(|choose| choose(&topic.name, record.key.as_deref(), count, tag));
+        let chosen = match record.partition.or(own) {
             Some(partition) => usize::try_from(partition).unwrap_or(usize::MAX),
+            None if self.hooks.choose_partition.is_some() => topic.sticky(count),
             None => match self.config.partitioner.partition(record.key.as_deref(), count) {
                 Some(partition) => partition,
                 None => topic.sticky(count),
@@ -102,8 +113,8 @@ impl ProducerShared {
         };
         let Some(slot) = partitions.slots.get(chosen) else {
             let message = format!("topic {} has {count} partitions, 0 to {}", topic.name, count.saturating_sub(1));
-            let error =
-                Error::new(ErrorKind::UnknownTopic, message).on_partition(&topic.name, record.partition.unwrap_or(-1));
+            let partition = record.partition.or(own).unwrap_or(-1);
+            let error = Error::new(ErrorKind::UnknownTopic, message).on_partition(&topic.name, partition);
             return Err(Refusal::Error(
                 error.hinting("leave the partition to the partitioner, or add partitions to the topic"),
             ));

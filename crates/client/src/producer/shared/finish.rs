@@ -15,11 +15,12 @@ use crate::producer::finished::{FinishedBatch, Remains};
 impl ProducerShared {
     /// A batch is done: everybody hears of it, and its memory is free.
     pub(crate) fn handle_finished(self: &Arc<Self>, finished: Finished<Tag>) {
-        let Finished { tag, outcome, batch, reserved, count, .. } = finished;
-        let mut keep = None;
+        let Finished { tag, outcome, batch, reserved, count, broker, opened_at, .. } = finished;
+        let (mut keep, mut append_time) = (None, None);
         let (result, persisted) = match outcome {
             Outcome::Delivered { base_offset, log_append_time } => {
                 keep = batch;
+                append_time = log_append_time;
                 if let Some(tag) = &tag {
                     tag.finish(BatchEnd::Delivered { base_offset, log_append_time });
                 }
@@ -28,7 +29,7 @@ impl ProducerShared {
             Outcome::Failed { error, persisted } => {
                 if let Some(tag) = &tag {
                     self.note_failure(u64::from(count), &error);
-                    if self.on_batch.is_some() {
+                    if self.hooks.on_batch.is_some() {
                         keep.clone_from(&batch);
                     }
                     tag.finish(BatchEnd::Failed { error: error.clone(), persisted, batch });
@@ -36,13 +37,16 @@ impl ProducerShared {
                 (Err(error), persisted)
             }
         };
-        if let (Some(tag), Some(on_batch)) = (&tag, &self.on_batch) {
+        if let (Some(tag), Some(on_batch)) = (&tag, &self.hooks.on_batch) {
             on_batch(FinishedBatch {
                 topic: tag.topic.clone(),
                 partition: tag.partition,
                 count,
                 result: result.clone(),
                 persisted,
+                log_append_time: append_time,
+                broker,
+                opened_at,
                 tags: tag.take_tags(),
                 remains: keep.map_or(Remains::Nothing, Remains::Batch),
                 reserved,
@@ -55,7 +59,7 @@ impl ProducerShared {
             self.memory.release(reserved);
         }
         if let Some(tag) = tag {
-            if let Some(on_delivery) = &self.on_delivery {
+            if let Some(on_delivery) = &self.hooks.on_delivery {
                 on_delivery(&BatchReport {
                     topic: tag.topic.clone(),
                     partition: tag.partition,

@@ -8,8 +8,10 @@ use felice_client_core::error::{Error, ErrorKind, Persisted};
 use felice_client_core::metadata::ClusterMetadata;
 use felice_client_core::producer::accumulator::{Accumulator, Limits, Memory, too_large};
 use felice_client_core::producer::sender::PartitionId;
+use felice_protocol::error_code::ErrorCode;
 use felice_protocol::time::{Instant, Now};
 
+use super::append::Incoming;
 use super::{ProducerShared, Refusal};
 use crate::clock;
 use crate::producer::Tag;
@@ -67,7 +69,7 @@ impl ProducerShared {
         }
         let cell = pending.then(WaitingCell::new);
         line.records.push_back(WaitingRecord {
-            record: record.clone().into_owned(),
+            record: NewRecord { timestamp: Some(timestamp), ..record.clone().into_owned() },
             timestamp,
             cell: cell.clone(),
             tag,
@@ -93,12 +95,27 @@ impl ProducerShared {
     ) {
         for topic in self.topics.load().iter() {
             let Some(known) = metadata.topics.get(&topic.name) else {
-                if let Some(code) = metadata.errors.get(&topic.name).filter(|code| !code.is_retriable()) {
-                    self.fail_line(topic, &Error::from_code(*code, None).on_topic(&topic.name));
+                match metadata.errors.get(&topic.name) {
+                    Some(code) if !code.is_retriable() => {
+                        self.fail_line(topic, &Error::from_code(*code, None).on_topic(&topic.name));
+                    }
+                    Some(&(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)) => {
+                        let limit = self.hooks.unknown_topic_after.map(|limit| topic.since + limit);
+                        if limit.is_some_and(|limit| limit <= clock::instant()) {
+                            let message = format!("topic {} does not exist", topic.name);
+                            let error = Error::new(ErrorKind::UnknownTopic, message).on_topic(&topic.name);
+                            self.fail_line(topic, &error);
+                        }
+                    }
+                    Some(_) | None => {}
                 }
                 continue;
             };
             let before = topic.partitions.load_full();
+            for slot in before.iter().flat_map(|partitions| &partitions.slots) {
+                let partition = usize::try_from(slot.index).ok().and_then(|at| known.partitions.get(at));
+                slot.set_has_leader(partition.is_some_and(|partition| partition.leader.is_some()));
+            }
             let slots_before = before.as_ref().map_or(0, |p| p.slots.len());
             if slots_before >= known.partitions.len() {
                 continue;
@@ -108,6 +125,7 @@ impl ProducerShared {
                 let index = i32::try_from(index).unwrap_or(i32::MAX);
                 let Some(id) = core.add_partition(key, &topic.name, index) else { return };
                 let slot = Arc::new(Slot::new(id, index, Accumulator::new(Limits::from(&self.config))));
+                slot.set_has_leader(metadata.partition(&topic.name, index).is_some_and(|p| p.leader.is_some()));
                 slots.push(slot.clone());
                 self.slot_added(id, slot);
             }
@@ -148,8 +166,7 @@ impl ProducerShared {
                 let appended = self.append_to(
                     topic,
                     partitions,
-                    &waiting.record,
-                    timestamp,
+                    &Incoming { record: &waiting.record, timestamp, tag: waiting.tag },
                     &Beyond(&self.memory),
                     |batch, index| {
                         if let Some(tag) = waiting.tag {
@@ -225,7 +242,7 @@ impl ProducerShared {
 
     fn fail_waiting(&self, topic: &TopicEntry, waiting: WaitingRecord, error: Error) {
         self.note_failure(1, &error);
-        if let Some(on_delivery) = &self.on_delivery {
+        if let Some(on_delivery) = &self.hooks.on_delivery {
             on_delivery(&BatchReport {
                 topic: topic.name.clone(),
                 partition: waiting.record.partition.unwrap_or(-1),
@@ -236,13 +253,16 @@ impl ProducerShared {
         }
         if let Some(cell) = waiting.cell {
             cell.fail(ProduceError::new(error, Some(waiting.record), Persisted::No));
-        } else if let Some(on_batch) = &self.on_batch {
+        } else if let Some(on_batch) = &self.hooks.on_batch {
             on_batch(FinishedBatch {
                 topic: topic.name.clone(),
                 partition: waiting.record.partition.unwrap_or(-1),
                 count: 1,
                 result: Err(error),
                 persisted: Persisted::No,
+                log_append_time: None,
+                broker: None,
+                opened_at: waiting.since,
                 tags: waiting.tag.map(|tag| (0, tag)).into_iter().collect(),
                 remains: Remains::Record(Box::new(waiting.record)),
                 reserved: 0,

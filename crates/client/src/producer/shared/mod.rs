@@ -6,15 +6,18 @@
 //! - `source`: the batches, as the sender takes them
 //! - `finish`: what becomes of finished batches
 //! - `flush`: flushing and closing
+//! - `purge`: giving up
 
 mod append;
 mod finish;
 mod flush;
 mod line;
+mod purge;
 mod source;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use felice_client_core::client::ProducerKey;
@@ -27,7 +30,7 @@ pub(crate) use self::append::{Refusal, bug, bug_without_record};
 use self::flush::Progress;
 use self::source::Source;
 use super::completion::BatchReport;
-use super::finished::OnBatch;
+use super::finished::{ChoosePartition, OnBatch};
 use super::memory::BufferPool;
 use super::topic::{Slot, TopicTable};
 use crate::client::Client;
@@ -35,6 +38,16 @@ use crate::driver::{Driver, DriverShared};
 
 /// A callback for finished batches.
 pub(crate) type OnDelivery = Box<dyn Fn(&BatchReport) + Send + Sync>;
+
+/// What the application has asked to be called for.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_delivery: Option<OnDelivery>,
+    pub(crate) on_batch: Option<OnBatch>,
+    pub(crate) choose_partition: Option<ChoosePartition>,
+    /// When records to a topic that does not exist are given up before their time.
+    pub(crate) unknown_topic_after: Option<Duration>,
+}
 
 /// A producer, from both sides.
 pub(crate) struct ProducerShared {
@@ -54,8 +67,7 @@ pub(crate) struct ProducerShared {
     progressed: Notify,
     flushing: AtomicUsize,
     waiting_records: AtomicUsize,
-    on_delivery: Option<OnDelivery>,
-    on_batch: Option<OnBatch>,
+    hooks: Hooks,
     seed: u64,
 }
 
@@ -69,8 +81,7 @@ impl ProducerShared {
     pub(crate) fn new(
         config: ProducerConfig,
         client: &Client,
-        on_delivery: Option<OnDelivery>,
-        on_batch: Option<OnBatch>,
+        hooks: Hooks,
         seed: u64,
     ) -> Self {
         Self {
@@ -88,8 +99,7 @@ impl ProducerShared {
             progressed: Notify::new(),
             flushing: AtomicUsize::new(0),
             waiting_records: AtomicUsize::new(0),
-            on_delivery,
-            on_batch,
+            hooks,
             seed,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use felice_client_core::producer::accumulator::Taken;
+use felice_client_core::producer::accumulator::{ReadyBatch, Taken};
 use felice_client_core::producer::sender::{Available, BatchSource, PartitionId};
 use felice_protocol::compression::Compressor;
 use felice_protocol::time::{Instant, Now};
@@ -53,6 +53,12 @@ impl BatchSource<Tag> for Source {
                 Available::Closing
             }
         }
+    }
+
+    fn give_up(&mut self, _now: Now, partition: PartitionId) -> Option<ReadyBatch<Tag>> {
+        let slot = self.slot(partition)?.clone();
+        let given_up = slot.accumulator().give_up();
+        given_up
     }
 
     fn oldest(&mut self, partition: PartitionId) -> Option<Instant> {
