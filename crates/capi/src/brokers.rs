@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use felice::raw::{ClusterMetadata, Observed};
 use felice::{Error, ErrorKind};
 
-use crate::conf::Conf;
 use crate::boundary::{guard, text};
+use crate::conf::Conf;
 use crate::conf::interceptors::{Exchange, Interceptors};
 use crate::handle::Kafka;
 use crate::log::{Context, Logger, level};

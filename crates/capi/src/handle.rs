@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 use felice::raw::Setup;
@@ -15,6 +15,8 @@ use crate::conf::interceptors::ThreadType;
 use crate::conf::{ClientKind, Conf, rd_kafka_conf_destroy, rd_kafka_conf_new};
 use crate::consume::ConsumerSide;
 use crate::event::kind;
+use crate::fatal::Fatal;
+use crate::fork::Process;
 use crate::log::{Context, LogSettings, Logger, level};
 use crate::mock::Mock;
 use crate::op::serve_all;
@@ -77,8 +79,9 @@ pub struct Kafka {
     pub(crate) since: Instant,
     /// It is being destroyed.
     ending: AtomicBool,
+    pub(crate) fatal: Arc<Fatal>,
     /// The process that made it: in a forked child nothing of it works.
-    process: u32,
+    process: Process,
     this: Weak<Self>,
     /// The cluster of `test.mock.num.brokers`; whatever leads to it goes before.
     pub(crate) mock: Option<Box<Mock>>,
@@ -123,9 +126,12 @@ impl Kafka {
             Some(connector) => setup.connector(connector).client(properties.clone())?,
             None => setup.client(properties.clone())?,
         };
+        let fatal = Arc::new(Fatal::default());
         let producer =
-            if produces { Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main)?)) } else { None };
-        let topics = Arc::new(Topics::new(producer.clone()));
+            if produces { Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main, &fatal)?)) } else { None };
+        let nowhere = OnceLock::new();
+        let here = producer.as_ref().map_or(&nowhere, |producer| producer.topics());
+        let topics = Topics::new(producer.clone(), conf.topic.opaque, here);
         let consumer = if produces { None } else { Some(Arc::new(ConsumerSide::new(client.clone(), topics.clone()))) };
         let conf = std::mem::replace(conf, Conf::new());
         let kafka = Arc::new_cyclic(|this| Self {
@@ -142,7 +148,8 @@ impl Kafka {
             background: Background::default(),
             since: Instant::now(),
             ending: AtomicBool::new(false),
-            process: std::process::id(),
+            fatal,
+            process: Process::this(),
             this: this.clone(),
             mock,
             _counted: counted,
@@ -218,7 +225,7 @@ impl Kafka {
 
     /// Whether it was made by a process of which this is a fork.
     pub(crate) fn is_forked(&self) -> bool {
-        self.process != std::process::id()
+        self.process.is_forked()
     }
 }
 
@@ -371,7 +378,7 @@ pub unsafe extern "C" fn rd_kafka_opaque(rk: *const Kafka) -> *mut c_void {
 pub unsafe extern "C" fn rd_kafka_poll(rk: *mut Kafka, timeout_ms: c_int) -> c_int {
     guard(0, || {
         // SAFETY: the caller vouches for `rk`.
-        let Some(kafka) = (unsafe { rk.as_ref() }) else { return 0 };
+        let Some(kafka) = (unsafe { rk.as_ref() }).filter(|kafka| !kafka.is_forked()) else { return 0 };
         serve_all(kafka, &kafka.main, Deadline::after(timeout_ms))
     })
 }
@@ -386,11 +393,14 @@ pub unsafe extern "C" fn rd_kafka_flush(rk: *mut Kafka, timeout_ms: c_int) -> Re
         // SAFETY: the caller vouches for `rk`.
         let Some(handle) = (unsafe { rk.as_ref() }) else { return RespErr::INVALID_ARG };
         let Some(producer) = &handle.producer else { return RespErr::NOT_IMPLEMENTED };
+        if handle.is_forked() {
+            return RespErr::STATE;
+        }
         if producer.flush(handle, Deadline::after(timeout_ms)) { RespErr::NO_ERROR } else { RespErr::TIMED_OUT }
     })
 }
 
-/// How many records are not delivered, or delivered and not reported.
+/// How many records are not delivered, or delivered and not reported, and how much else waits to be polled.
 ///
 /// # Safety
 /// `rk` came from [`rd_kafka_new`].
@@ -398,8 +408,9 @@ pub unsafe extern "C" fn rd_kafka_flush(rk: *mut Kafka, timeout_ms: c_int) -> Re
 pub unsafe extern "C" fn rd_kafka_outq_len(rk: *mut Kafka) -> c_int {
     guard(0, || {
         // SAFETY: the caller vouches for `rk`.
-        let producer = unsafe { rk.as_ref() }.and_then(|rk| rk.producer.as_ref());
-        producer.map_or(0, |producer| c_int::try_from(producer.in_queue()).unwrap_or(c_int::MAX))
+        let Some(rk) = (unsafe { rk.as_ref() }).filter(|rk| !rk.is_forked()) else { return 0 };
+        let records = rk.producer.as_ref().map_or(0, |producer| producer.in_queue());
+        c_int::try_from(records + rk.main.others()).unwrap_or(c_int::MAX)
     })
 }
 

@@ -78,6 +78,11 @@ impl Headers {
         self.list.iter().map(|header| (header.name(), header.value()))
     }
 
+    /// About how many bytes they take in a record.
+    pub(crate) fn size(&self) -> usize {
+        self.list.iter().map(|header| header.block.len() + 2).sum()
+    }
+
     /// Those of a name.
     fn named(&self, name: &CStr) -> impl DoubleEndedIterator<Item = &Header> {
         self.list.iter().filter(move |header| header.name() == name.to_bytes())

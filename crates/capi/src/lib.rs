@@ -4,7 +4,7 @@
 //! - [`handle`]: `rd_kafka_t`, polling, flushing, versions
 //! - `conf`: configurations
 //! - [`queue`], [`event`], `op`: what happened, and how programs hear of it
-//! - [`produce`]: producing and delivery reports
+//! - [`produce`], [`partitioner`]: producing and delivery reports
 //! - [`consume`]: assigning, polling
 //! - [`message`], [`headers`]: message objects, made and freed by the batch
 //! - [`topic`], [`topic_partition`]: topics and lists of partitions
@@ -25,6 +25,8 @@ pub mod conf;
 pub mod consume;
 pub mod errors;
 pub mod event;
+pub mod fatal;
+mod fork;
 pub mod handle;
 pub mod headers;
 pub mod library;
@@ -33,6 +35,7 @@ pub mod message;
 pub mod metadata;
 pub mod mock;
 mod op;
+pub mod partitioner;
 pub mod pending;
 pub mod produce;
 pub mod queue;

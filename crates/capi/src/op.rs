@@ -2,8 +2,6 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 
-use felice::FinishedBatch;
-
 use crate::consume::Messages;
 use crate::event::kind;
 use crate::handle::Kafka;
@@ -15,7 +13,7 @@ use crate::wait::Deadline;
 #[derive(Debug)]
 pub(crate) enum Op {
     /// Records whose fate is known.
-    Deliveries(FinishedBatch),
+    Deliveries(Box<crate::produce::Delivered>),
     /// Records of one partition, handed out one by one.
     Messages(Messages),
     /// An error that belongs to the handle.
@@ -107,6 +105,11 @@ pub(crate) fn yield_this_thread() {
     YIELD.set(true);
 }
 
+/// Whether a callback has asked for an end.
+pub(crate) fn is_yielding() -> bool {
+    YIELD.get()
+}
+
 /// Whether a callback asked for an end; asked once.
 pub(crate) fn was_yielded() -> bool {
     YIELD.replace(false)
@@ -126,7 +129,7 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
                 consume(kafka, message);
             }
             Some(Popped::Op(op)) => {
-                if let Some(op) = carry_out(kafka, op, how) {
+                if let Some(op) = carry_out(kafka, queue, op, how) {
                     return Served::Op(op);
                 }
             }
@@ -147,9 +150,9 @@ pub(crate) fn serve_all(kafka: &Kafka, queue: &Queue, deadline: Deadline) -> c_i
             Some(Popped::Message(message)) => consume(kafka, message),
             Some(Popped::Op(op)) => {
                 // A batch counts as its records.
-                let count = if let Op::Deliveries(batch) = &op { batch.count() } else { 1 };
+                let count = if let Op::Deliveries(delivered) = &op { delivered.left() } else { 1 };
                 served = served.saturating_add(c_int::try_from(count).unwrap_or(c_int::MAX)).saturating_sub(1);
-                drop(carry_out(kafka, op, Serve::Callbacks));
+                drop(carry_out(kafka, queue, op, Serve::Callbacks));
             }
         }
         served = served.saturating_add(1);
@@ -171,7 +174,7 @@ fn consume(kafka: &Kafka, message: *mut Message) {
 }
 
 /// Calls the program's callback for it; gives back what is to be handed out instead.
-fn carry_out(kafka: &Kafka, op: Op, how: Serve) -> Option<Op> {
+fn carry_out(kafka: &Kafka, queue: &Queue, op: Op, how: Serve) -> Option<Op> {
     if how == Serve::Events && !matches!(op, Op::Call(_)) {
         return Some(op);
     }
@@ -179,7 +182,11 @@ fn carry_out(kafka: &Kafka, op: Op, how: Serve) -> Option<Op> {
     let rk = kafka.pointer();
     match op {
         Op::Call(call) => (call.0)(kafka),
-        Op::Deliveries(batch) => crate::produce::report(kafka, &batch),
+        Op::Deliveries(mut delivered) => {
+            if !crate::produce::report(kafka, &mut delivered) {
+                queue.push_back_in_front(Op::Deliveries(delivered));
+            }
+        }
         // Taken out one by one before.
         Op::Messages(_) => {}
         Op::Error { code, text, fatal } => {

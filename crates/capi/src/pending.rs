@@ -193,7 +193,6 @@ answer! {
     rd_kafka_share_partition_offsets_offsets
     rd_kafka_share_partition_offsets_partition
     rd_kafka_share_queue_get_sasl
-    rd_kafka_topic_opaque
     rd_kafka_topic_partition_result_error
     rd_kafka_topic_partition_result_partition
 }
@@ -238,18 +237,9 @@ answer! {
     rd_kafka_consumer_group_state_code
     rd_kafka_consumer_group_type_code
     rd_kafka_messages_count
-    rd_kafka_msg_partitioner_consistent
-    rd_kafka_msg_partitioner_consistent_random
-    rd_kafka_msg_partitioner_fnv1a
-    rd_kafka_msg_partitioner_fnv1a_random
-    rd_kafka_msg_partitioner_murmur2
-    rd_kafka_msg_partitioner_murmur2_random
-    rd_kafka_msg_partitioner_random
-    rd_kafka_produce_batch
     rd_kafka_share_consumer_closed
     rd_kafka_share_partition_offsets_list_count
     rd_kafka_share_partition_offsets_offsets_cnt
-    rd_kafka_topic_partition_available
 }
 
 // They answer `_UNSUPPORTED_FEATURE`.
@@ -269,7 +259,6 @@ answer! {
     rd_kafka_commit_message
     rd_kafka_commit_queue
     rd_kafka_committed
-    rd_kafka_fatal_error
     rd_kafka_get_watermark_offsets
     rd_kafka_mock_sharegroup_get_member_ids
     rd_kafka_oauthbearer_set_token
@@ -279,8 +268,6 @@ answer! {
     rd_kafka_offsets_store
     rd_kafka_pause_partitions
     rd_kafka_position
-    rd_kafka_producev
-    rd_kafka_purge
     rd_kafka_query_watermark_offsets
     rd_kafka_resume_partitions
     rd_kafka_seek
@@ -294,7 +281,6 @@ answer! {
     rd_kafka_share_unsubscribe
     rd_kafka_subscribe
     rd_kafka_subscription
-    rd_kafka_test_fatal_error
     rd_kafka_topic_result_error
     rd_kafka_unsubscribe
 }
@@ -318,7 +304,6 @@ answer! {
     rd_kafka_incremental_unassign
     rd_kafka_init_transactions
     rd_kafka_offset_store_message
-    rd_kafka_produceva
     rd_kafka_sasl_background_callbacks_enable
     rd_kafka_sasl_set_credentials
     rd_kafka_seek_partitions

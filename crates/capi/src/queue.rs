@@ -141,6 +141,20 @@ impl Queue {
         notify.tell();
     }
 
+    /// Gives back what was taken out and is not done: it comes next.
+    pub(crate) fn push_back_in_front(&self, op: Op) {
+        if let Some(end) = self.end() {
+            return end.push_back_in_front(op);
+        }
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return drop(op);
+        }
+        state.ops.push_front(op);
+        self.changed.notify_one();
+    }
+
     /// The next record or other thing; waits for it until the time is up.
     pub(crate) fn pop(&self, deadline: Deadline) -> Option<Popped> {
         let mut state = self.lock();
@@ -232,6 +246,16 @@ impl Queue {
             *list = left.into();
         }
         out
+    }
+
+    /// How much is here beside delivery reports.
+    pub(crate) fn others(&self) -> usize {
+        if let Some(end) = self.end() {
+            return end.others();
+        }
+        let state = self.lock();
+        let all = state.urgent.iter().chain(&state.ops);
+        all.filter(|op| !matches!(op, Op::Deliveries(_))).map(Op::count).sum()
     }
 
     /// Throws away what is here and what comes.

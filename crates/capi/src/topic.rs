@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_void};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use felice::Producer;
 
 use crate::boundary::{guard, set_last_error, text};
+use crate::conf::{ClientKind, TopicConf};
 use crate::handle::Kafka;
 use crate::produce::ProducerSide;
 use crate::types::RespErr;
@@ -15,41 +18,111 @@ pub struct Topic {
     pub(crate) name: String,
     c_name: CString,
     /// Where `rd_kafka_produce` goes, on a producer's topic.
-    pub(crate) producer: Option<Arc<ProducerSide>>,
+    pub(crate) route: Option<Route>,
+    /// Settings of its own.
+    pub(crate) conf: Option<Box<TopicConf>>,
+    opaque: *mut c_void,
+}
+
+// SAFETY: the pointer is the program's, and only handed back.
+unsafe impl Send for Topic {}
+// SAFETY: as above.
+unsafe impl Sync for Topic {}
+
+/// Where records of a topic go.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) side: Arc<ProducerSide>,
+    /// The one of the handle's producers that has the topic's settings.
+    pub(crate) producer: Producer,
+}
+
+impl Topic {
+    /// Whether a partition is known and has a leader; only producers know.
+    pub(crate) fn is_available(&self, partition: i32) -> bool {
+        self.route.as_ref().is_some_and(|route| route.producer.is_available(&self.name, partition))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_name: BTreeMap<String, Arc<Topic>>,
+    /// Those that were replaced: messages may point to them.
+    replaced: Vec<Arc<Topic>>,
 }
 
 /// The topics of a handle, by name. They live as long as it does, so that a message may point to its own.
 #[derive(Debug)]
 pub(crate) struct Topics {
     producer: Option<Arc<ProducerSide>>,
-    by_name: Mutex<BTreeMap<String, Arc<Topic>>>,
+    opaque: *mut c_void,
+    table: Mutex<Table>,
 }
 
+// SAFETY: the pointer is the program's, and only handed back.
+unsafe impl Send for Topics {}
+// SAFETY: as above.
+unsafe impl Sync for Topics {}
+
 impl Topics {
-    pub(crate) fn new(producer: Option<Arc<ProducerSide>>) -> Self {
-        Self { producer, by_name: Mutex::default() }
+    /// `opaque` is that of topics without settings of their own; `here` is told where this is.
+    pub(crate) fn new(
+        producer: Option<Arc<ProducerSide>>,
+        opaque: *mut c_void,
+        here: &OnceLock<Weak<Self>>,
+    ) -> Arc<Self> {
+        let topics = Arc::new(Self { producer, opaque, table: Mutex::default() });
+        // Set here alone.
+        let _ = here.set(Arc::downgrade(&topics));
+        topics
     }
 
     /// The topic of this name; `None` for a name that C could not read.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
-        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = by_name.get(name) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = table.by_name.get(name) {
             return Some(topic.clone());
         }
-        let c_name = CString::new(name).ok()?;
-        let topic = Arc::new(Topic { name: name.to_owned(), c_name, producer: self.producer.clone() });
-        by_name.insert(name.to_owned(), topic.clone());
+        let route = self.producer.as_ref().map(|side| Route { side: side.clone(), producer: side.producer().clone() });
+        let topic =
+            Topic { name: name.to_owned(), c_name: CString::new(name).ok()?, route, conf: None, opaque: self.opaque };
+        let topic = Arc::new(topic);
+        table.by_name.insert(name.to_owned(), topic.clone());
         Some(topic)
     }
 
     /// The topics that there are handles of.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).by_name.keys().cloned().collect()
     }
 
     /// How many.
     pub(crate) fn count(&self) -> usize {
-        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).by_name.len()
+    }
+
+    /// The topic of this name; settings of its own count where the program has none of it yet.
+    fn get_with(&self, kafka: &Kafka, name: &str, mut conf: Box<TopicConf>) -> Result<Option<Arc<Topic>>, String> {
+        let in_use = {
+            let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            table.by_name.get(name).filter(|topic| Arc::strong_count(topic) > 1).cloned()
+        };
+        if in_use.is_some() {
+            return Ok(in_use);
+        }
+        let kind = if self.producer.is_some() { ClientKind::Producer } else { ClientKind::Consumer };
+        kafka.conf.finalize_topic(kind, &mut conf)?;
+        let route = match &self.producer {
+            None => None,
+            Some(side) => Some(Route { side: side.clone(), producer: side.producer_for(&kafka.conf, &conf)? }),
+        };
+        let Ok(c_name) = CString::new(name) else { return Ok(None) };
+        let opaque = conf.opaque;
+        let topic = Arc::new(Topic { name: name.to_owned(), c_name, route, conf: Some(conf), opaque });
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = table.by_name.insert(name.to_owned(), topic.clone());
+        table.replaced.extend(before);
+        Ok(Some(topic))
     }
 
     /// The pointer that a message of this topic carries.
@@ -58,25 +131,44 @@ impl Topics {
     }
 }
 
-/// A topic of this handle; NULL, with the last error, where the name cannot be one. Settings by topic do not exist yet: `conf` must be NULL.
+/// A topic of this handle; NULL, with the last error, where the name cannot be one or the settings do not fit. It takes `conf` over where it succeeds;
+/// NULL is the handle's settings. The first settings count as long as the program has the topic.
 ///
 /// # Safety
-/// `rk` came from `rd_kafka_new`; `topic` ends in a NUL byte.
+/// `rk` came from `rd_kafka_new`; `topic` ends in a NUL byte; `conf` is NULL or came from `rd_kafka_topic_conf_new` and is not used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_topic_new(rk: *mut Kafka, topic: *const c_char, conf: *mut c_void) -> *mut Topic {
+pub unsafe extern "C" fn rd_kafka_topic_new(rk: *mut Kafka, topic: *const c_char, conf: *mut TopicConf) -> *mut Topic {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for both.
         let (rk, name) = unsafe { (rk.as_ref(), text(topic)) };
-        let name = name.filter(|name| !name.is_empty() && name.len() < 512);
-        let (Some(rk), Some(name), true) = (rk, name, conf.is_null()) else {
+        let name = name.filter(|name| !name.is_empty() && name.len() <= 512);
+        let (Some(rk), Some(name)) = (rk, name) else {
             set_last_error(RespErr::INVALID_ARG, libc::EINVAL);
             return std::ptr::null_mut();
         };
-        rk.topics.get(name).map_or(std::ptr::null_mut(), |topic| Arc::into_raw(topic).cast_mut())
+        // SAFETY: the caller vouches for the settings; they stay the program's where this fails.
+        let found = match unsafe { conf.as_ref() } {
+            None => Ok(rk.topics.get(name)),
+            Some(given) => rk.topics.get_with(rk, name, Box::new(given.duplicate())),
+        };
+        match found {
+            Ok(Some(topic)) => {
+                if !conf.is_null() {
+                    // SAFETY: it came from `Box::into_raw`, and the program may not use it after this call's success.
+                    drop(unsafe { Box::from_raw(conf) });
+                }
+                set_last_error(RespErr::NO_ERROR, 0);
+                Arc::into_raw(topic).cast_mut()
+            }
+            Ok(None) | Err(_) => {
+                set_last_error(RespErr::INVALID_ARG, libc::EINVAL);
+                std::ptr::null_mut()
+            }
+        }
     })
 }
 
-/// Gives a topic back.
+/// Gives a topic back. Records that were handed over for it are sent all the same.
 ///
 /// # Safety
 /// `rkt` is NULL or came from [`rd_kafka_topic_new`], once for each call of this.
@@ -101,4 +193,14 @@ pub unsafe extern "C" fn rd_kafka_topic_name(rkt: *const Topic) -> *const c_char
         let topic = unsafe { rkt.as_ref() };
         topic.map_or(std::ptr::null(), |topic| topic.c_name.as_ptr())
     })
+}
+
+/// The pointer set by `rd_kafka_topic_conf_set_opaque`.
+///
+/// # Safety
+/// `rkt` came from [`rd_kafka_topic_new`] or from a message that is still there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_topic_opaque(rkt: *const Topic) -> *mut c_void {
+    // SAFETY: the caller vouches for `rkt`.
+    guard(std::ptr::null_mut(), || unsafe { rkt.as_ref() }.map_or(std::ptr::null_mut(), |topic| topic.opaque))
 }

@@ -90,6 +90,8 @@ pub mod msg_flag {
     pub const COPY: std::ffi::c_int = 0x2;
     /// Wait where the queue is full.
     pub const BLOCK: std::ffi::c_int = 0x4;
+    /// Each message of a batch has a partition of its own.
+    pub const PARTITION: std::ffi::c_int = 0x8;
 }
 
 #[cfg(test)]

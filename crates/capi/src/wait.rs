@@ -18,6 +18,15 @@ impl Deadline {
         Self(u64::try_from(timeout_ms).ok().and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))))
     }
 
+    /// This, or so many milliseconds from now, whichever is earlier.
+    pub(crate) fn at_most(self, millis: i32) -> Self {
+        let soon = Self::after(millis);
+        match (self.0, soon.0) {
+            (Some(at), Some(other)) if at < other => self,
+            _ => soon,
+        }
+    }
+
     /// The time that is left, `None` where there is none.
     pub(crate) fn left(self) -> Option<Duration> {
         match self.0 {

@@ -111,8 +111,8 @@ pub use felice_protocol::error_code::ErrorCode;
 pub use felice_protocol::sasl::BearerToken;
 pub use fetched_batch::FetchedBatch;
 pub use producer::{
-    BatchReport, Delivery, FinishedBatch, FinishedHeaders, FinishedRecord, FlushError, NewHeader, NewRecord, Pending, ProduceError,
-    Producer, ProducerBuilder, ProducerSink, RecordBytes, RecordTag, TryEnqueueError,
+    BatchReport, Delivery, FinishedBatch, FinishedHeaders, FinishedRecord, FlushError, NewHeader, NewRecord, Pending,
+    ProduceError, Producer, ProducerBuilder, ProducerSink, RecordBytes, RecordTag, TryEnqueueError,
 };
 pub use reader::{Reader, ReaderBuilder, Seek};
 pub use record::{BatchHold, BorrowedRecord, Record};

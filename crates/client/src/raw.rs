@@ -27,3 +27,4 @@ pub async fn sleep(duration: Duration) {
 pub fn add_bootstrap(client: &Client, addresses: Vec<String>) {
     client.driver().command(move |driver, now| driver.core.add_bootstrap(now, addresses));
 }
+pub use felice_client_core::producer::partitioner::{crc32, fnv1a, murmur2};

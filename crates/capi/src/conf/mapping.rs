@@ -52,14 +52,17 @@ impl Conf {
                 put(&mut mapped, name, pem)?;
             }
         }
-        self.topic.map(self, &mut mapped)?;
+        for (name, value) in self.topic.properties(self) {
+            put(&mut mapped, name, &value)?;
+        }
         Ok(mapped)
     }
 }
 
 impl TopicConf {
-    /// Puts what these settings mean for our client into `mapped`.
-    fn map(&self, conf: &Conf, mapped: &mut Properties) -> Result<(), String> {
+    /// The settings of our client's producers that follow from these.
+    pub(crate) fn properties(&self, conf: &Conf) -> Vec<(&'static str, String)> {
+        let mut mapped = Vec::new();
         for property in properties(Scope::Topic) {
             let known = find_property(property.name).is_some() && !OTHERS.contains(&property.name);
             let global = super::find_exact(Scope::Global, property.name).is_some();
@@ -67,7 +70,7 @@ impl TopicConf {
                 continue;
             }
             if let Some(value) = self.values.shown(property) {
-                put(mapped, property.name, &value)?;
+                mapped.push((property.name, value));
             }
         }
         let acks = match self.int("acks") {
@@ -76,13 +79,14 @@ impl TopicConf {
             // Brokers know no other number.
             _ => "all",
         };
-        put(mapped, "acks", acks)?;
-        put(mapped, "request.timeout.produce.ms", &self.int("request.timeout.ms").to_string())?;
+        mapped.push(("acks", acks.to_owned()));
+        mapped.push(("request.timeout.produce.ms", self.int("request.timeout.ms").to_string()));
         let codec = match self.text("compression.codec") {
             Some("inherit") | None => conf.text("compression.codec").unwrap_or("none"),
             Some(own) => own,
         };
-        put(mapped, "compression.type", codec)
+        mapped.push(("compression.type", codec.to_owned()));
+        mapped
     }
 }
 

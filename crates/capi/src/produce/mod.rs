@@ -1,21 +1,30 @@
-//! `rd_kafka_produce`, and delivery reports from batches.
+//! Producing: the producing half of a handle.
+//!
+//! - this file: the handle's producers, what is on its way, flushing, giving up
+//! - `record`: what a program hands over
+//! - [`exports`]: the C functions
+//! - `report`: delivery reports, called back or as events
 
-use std::borrow::Cow;
-use std::ffi::{c_int, c_void};
-use std::sync::Arc;
+pub mod exports;
+mod record;
+mod report;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
-use felice::{Client, Error, FinishedBatch, NewRecord, Producer, Properties};
+use felice::{Client, Error, Producer, Properties};
 
-use crate::boundary::{bytes, guard, set_last_error};
-use crate::conf::Conf;
+pub(crate) use self::report::{Delivered, Reports, report};
+use crate::conf::{Conf, TopicConf};
 use crate::event::kind;
+use crate::fatal::Fatal;
+use crate::fork::Process;
 use crate::handle::Kafka;
-use crate::message::parts;
-use crate::op::{Op, serve_all};
+use crate::op::{Op, serve_all, was_yielded};
+use crate::partitioner::{Choice, Named, Program};
 use crate::queue::Queue;
-use crate::topic::Topic;
-use crate::types::{Message, PARTITION_UA, RespErr, msg_flag, offset};
+use crate::topic::Topics;
 use crate::wait::{Deadline, Signal, block_on};
 
 /// Records that the program has handed over and not heard of, or that are not done where it does not want to hear.
@@ -33,28 +42,119 @@ impl Deliveries {
     }
 }
 
+/// Of which records the program hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reported {
+    None,
+    Failed,
+    All,
+}
+
+/// The settings of topics that a producer of our client has for all of its topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    properties: Vec<(&'static str, String)>,
+    choice: Option<Choice>,
+}
+
 /// The producing half of a handle.
 #[derive(Debug)]
 pub(crate) struct ProducerSide {
+    client: Client,
+    /// For topics without settings of their own.
     producer: Producer,
+    /// All of them: one for each set of settings that topics have.
+    producers: Mutex<Vec<(Settings, Producer)>>,
+    main: Arc<Queue>,
     deliveries: Arc<Deliveries>,
     max_messages: usize,
-    /// The program hears of each record's fate through the main queue.
-    reports: bool,
+    /// `message.max.bytes`.
+    max_bytes: usize,
+    unknown_topic_after: Duration,
+    reported: Reported,
+    reports_events: bool,
+    fatal: Arc<Fatal>,
+    process: Process,
+    /// Where the handle's topics are, for partitioners.
+    topics: Arc<OnceLock<Weak<Topics>>>,
 }
 
 impl ProducerSide {
-    pub(crate) fn new(client: &Client, properties: &Properties, conf: &Conf, main: &Arc<Queue>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        client: &Client,
+        properties: &Properties,
+        conf: &Conf,
+        main: &Arc<Queue>,
+        fatal: &Arc<Fatal>,
+    ) -> Result<Self, Error> {
         let config = properties.producer_config()?;
-        let deliveries = Arc::new(Deliveries::default());
-        let reports = conf.callbacks.dr_msg_cb.is_some() || conf.enabled_events & kind::DR != 0;
-        let (told, queue) = (deliveries.clone(), main.clone());
-        let builder = client.producer().on_batch(move |batch| {
-            if reports { queue.push(Op::Deliveries(batch)) } else { told.forget(batch.count()) }
-        });
-        let producer = block_on(builder.build())?;
-        let max_messages = if config.max_messages == 0 { usize::MAX } else { config.max_messages };
-        Ok(Self { producer, deliveries, max_messages, reports })
+        let reports_events = conf.enabled_events & kind::DR != 0;
+        let calls_back = conf.callbacks.dr_msg_cb.is_some() || conf.callbacks.dr_cb.is_some();
+        let reported = match (calls_back || reports_events, conf.flag("delivery.report.only.error")) {
+            (false, _) => Reported::None,
+            (true, true) => Reported::Failed,
+            (true, false) => Reported::All,
+        };
+        let mut making = Making {
+            main: main.clone(),
+            deliveries: Arc::default(),
+            reported,
+            topics: Arc::default(),
+            unknown_topic_after: Duration::from_millis(
+                u64::try_from(conf.int("topic.metadata.propagation.max.ms")).unwrap_or(0),
+            ),
+        };
+        let settings = Settings::of(conf, &conf.topic);
+        let producer = making.make(client, &settings)?;
+        Ok(Self {
+            client: client.clone(),
+            producers: Mutex::new(vec![(settings, producer.clone())]),
+            producer,
+            main: making.main,
+            deliveries: making.deliveries,
+            max_messages: if config.max_messages == 0 { usize::MAX } else { config.max_messages },
+            max_bytes: usize::try_from(conf.int("message.max.bytes")).unwrap_or(usize::MAX),
+            unknown_topic_after: making.unknown_topic_after,
+            reported,
+            reports_events,
+            fatal: fatal.clone(),
+            process: Process::this(),
+            topics: making.topics,
+        })
+    }
+
+    /// Where the handle's topics are to be made known.
+    pub(crate) fn topics(&self) -> &OnceLock<Weak<Topics>> {
+        &self.topics
+    }
+
+    /// For topics without settings of their own.
+    pub(crate) fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    /// For a topic with settings of its own.
+    pub(crate) fn producer_for(&self, conf: &Conf, topic: &TopicConf) -> Result<Producer, String> {
+        let settings = Settings::of(conf, topic);
+        let mut producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, producer)) = producers.iter().find(|(its, _)| *its == settings) {
+            return Ok(producer.clone());
+        }
+        let mut making = Making {
+            main: self.main.clone(),
+            deliveries: self.deliveries.clone(),
+            reported: self.reported,
+            topics: self.topics.clone(),
+            unknown_topic_after: self.unknown_topic_after,
+        };
+        let producer = making.make(&self.client, &settings).map_err(|error| error.to_string())?;
+        producers.push((settings, producer.clone()));
+        Ok(producer)
+    }
+
+    fn all(&self) -> Vec<Producer> {
+        let producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
+        producers.iter().map(|(_, producer)| producer.clone()).collect()
     }
 
     /// Records that are not done.
@@ -62,182 +162,101 @@ impl ProducerSide {
         self.deliveries.records.load(Ordering::SeqCst)
     }
 
-    fn try_produce(&self, record: &NewRecord<'_>, tag: Option<[usize; 2]>) -> Result<(), RespErr> {
-        // Counted first: the report may come before this returns.
-        let before = self.deliveries.records.fetch_add(1, Ordering::Relaxed);
-        let result = if before >= self.max_messages {
-            Err(RespErr::QUEUE_FULL)
-        } else {
-            match self.producer.try_post_tagged(record, tag) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(RespErr::QUEUE_FULL),
-                Err(error) => Err(RespErr::of(&error)),
-            }
-        };
-        if result.is_err() {
-            self.deliveries.records.fetch_sub(1, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn produce(&self, record: &NewRecord<'_>, tag: Option<[usize; 2]>, block: bool) -> Result<(), RespErr> {
-        loop {
-            let seen = if block { self.deliveries.signal.count() } else { 0 };
-            match self.try_produce(record, tag) {
-                // Memory may come back without a report: so a look from time to time.
-                Err(RespErr::QUEUE_FULL) if block => {
-                    self.deliveries.signal.wait(seen, Deadline::after(100));
-                }
-                result => return result,
-            }
-        }
-    }
-
     /// Serves until nothing is in the queue; `false` where the time was up before.
     pub(crate) fn flush(&self, kafka: &Kafka, deadline: Deadline) -> bool {
-        // While this future is there, nothing lingers; it is not waited for.
-        let mut flushing = Box::pin(self.producer.flush());
-        let _ = flushing.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        let calls_back = self.reports && kafka.conf.enabled_events & kind::DR == 0;
+        // While these futures are there, nothing lingers; they are not waited for.
+        let producers = self.all();
+        let mut flushing: Vec<_> = producers.iter().map(|producer| Box::pin(producer.flush())).collect();
+        for flushing in &mut flushing {
+            let _ = flushing.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        }
+        let calls_back = self.reported != Reported::None && !self.reports_events;
         loop {
             let seen = self.deliveries.signal.count();
-            if calls_back {
+            if !self.reports_events {
                 serve_all(kafka, &kafka.main, Deadline::after(0));
+                if was_yielded() {
+                    return self.in_queue() == 0;
+                }
             }
             if self.in_queue() == 0 {
                 return true;
             }
-            let in_time =
-                if calls_back { kafka.main.wait(deadline) } else { self.deliveries.signal.wait(seen, deadline) };
+            // Where only failures are reported, successes are no reason for the queue to wake anybody.
+            let in_time = if calls_back && self.reported == Reported::All {
+                kafka.main.wait(deadline)
+            } else if calls_back {
+                self.deliveries.signal.wait(seen, deadline.at_most(10)) || deadline.left().is_some()
+            } else {
+                self.deliveries.signal.wait(seen, deadline)
+            };
             if !in_time {
                 return false;
             }
         }
     }
 
-    /// The handle goes.
-    pub(crate) fn end(&self) {}
-}
-
-/// Tells the program of each record of a batch, and that it was told.
-pub(crate) fn report(kafka: &Kafka, batch: &FinishedBatch) {
-    tell(kafka.pointer(), kafka, batch);
-    if let Some(producer) = &kafka.producer {
-        producer.deliveries.forget(batch.count());
-    }
-}
-
-/// The delivery reports of an event.
-#[derive(Debug)]
-pub(crate) struct Reports {
-    kafka: Arc<Kafka>,
-    batch: FinishedBatch,
-}
-
-impl Reports {
-    pub(crate) fn new(kafka: &Kafka, batch: FinishedBatch) -> Self {
-        Self { kafka: kafka.hold(), batch }
-    }
-
-    /// One of them, the event's.
-    pub(crate) fn get(&self, _index: usize) -> Option<*const Message> {
-        None
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.batch.count()
-    }
-}
-
-impl Drop for Reports {
-    fn drop(&mut self) {
-        if let Some(producer) = &self.kafka.producer {
-            producer.deliveries.forget(self.batch.count());
+    /// Gives records up, those that wait and those in flight; waits until it is done.
+    pub(crate) fn purge(&self, waiting: bool, in_flight: bool) {
+        for producer in self.all() {
+            block_on(producer.purge(waiting, in_flight));
         }
     }
+
+    /// As [`Self::purge`], without waiting.
+    pub(crate) fn start_purge(&self, waiting: bool, in_flight: bool) {
+        for producer in self.all() {
+            producer.start_purge(waiting, in_flight);
+        }
+    }
+
+    /// The handle goes, and with it what was not sent.
+    pub(crate) fn end(&self) {
+        self.start_purge(true, true);
+    }
 }
 
-/// Calls `dr_msg_cb` for each record of a batch.
-fn tell(rk: *mut Kafka, handle: &Kafka, batch: &FinishedBatch) {
-    let Some(callback) = handle.conf.callbacks.dr_msg_cb else { return };
-    let err = batch.result().map_or_else(RespErr::of_delivery, |_| RespErr::NO_ERROR);
-    let base = batch.result().ok().filter(|base| *base >= 0);
-    let rkt = handle.topics.pointer(batch.topic());
-    batch.for_each(|record| {
-        let [opaque, borrowed] = record.tag.unwrap_or_default();
-        let (mut payload, len) = parts(record.value);
-        let (key, key_len) = parts(record.key);
-        if borrowed != 0 {
-            // The program lent its payload and expects the same pointer back.
-            payload = std::ptr::with_exposed_provenance_mut(borrowed);
-        }
-        let message = Message {
-            err,
-            rkt,
-            partition: batch.partition(),
-            payload,
-            len,
-            key,
-            key_len,
-            offset: base.map_or(offset::INVALID, |base| base + i64::from(record.index)),
-            private: std::ptr::with_exposed_provenance_mut(opaque),
-        };
-        // SAFETY: the program's own function with the arguments that it was promised; no lock is held.
-        unsafe { callback(rk, &raw const message, handle.conf.opaque) };
-    });
+/// What the producers of one handle have in common.
+struct Making {
+    main: Arc<Queue>,
+    deliveries: Arc<Deliveries>,
+    reported: Reported,
+    topics: Arc<OnceLock<Weak<Topics>>>,
+    unknown_topic_after: Duration,
 }
 
-/// Hands a record over: 0, or −1 with the last error and errno (`ENOBUFS` and `__QUEUE_FULL` where there is no room).
-///
-/// # Safety
-/// `rkt` came from `rd_kafka_topic_new` of a producer; `payload` has `len` bytes and `key` has `keylen`, or they are NULL; with
-/// `RD_KAFKA_MSG_F_FREE` the payload came from malloc, and without it and `RD_KAFKA_MSG_F_COPY` it stays until it is reported.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_produce(
-    rkt: *mut Topic,
-    partition: i32,
-    msgflags: c_int,
-    payload: *mut c_void,
-    len: usize,
-    key: *const c_void,
-    keylen: usize,
-    msg_opaque: *mut c_void,
-) -> c_int {
-    guard(-1, || {
-        // SAFETY: the caller vouches for all three.
-        let (topic, value, key) = unsafe { (rkt.as_ref(), bytes(payload, len), bytes(key, keylen)) };
-        let (free, copy) = (msgflags & msg_flag::FREE != 0, msgflags & msg_flag::COPY != 0);
-        let Some((topic, side)) = topic.and_then(|topic| Some((topic, topic.producer.as_ref()?))) else {
-            set_last_error(RespErr::INVALID_ARG, libc::EINVAL);
-            return -1;
-        };
-        if free && copy {
-            set_last_error(RespErr::INVALID_ARG, libc::EINVAL);
-            return -1;
-        }
-        let record = NewRecord {
-            topic: Cow::Borrowed(&topic.name),
-            partition: (partition != PARTITION_UA).then_some(partition),
-            key: key.map(Cow::Borrowed),
-            value: value.map(Cow::Borrowed),
-            headers: Vec::new(),
-            timestamp: None,
-        };
-        let lent = if free || copy { std::ptr::null_mut() } else { payload };
-        let tag = (!msg_opaque.is_null() || !lent.is_null())
-            .then(|| [msg_opaque.expose_provenance(), lent.expose_provenance()]);
-        match side.produce(&record, tag, msgflags & msg_flag::BLOCK != 0) {
-            Ok(()) => {
-                if free {
-                    // SAFETY: the caller vouches that it came from malloc, and gave it to the library with this call's success.
-                    unsafe { libc::free(payload) };
+impl Making {
+    fn make(&mut self, client: &Client, settings: &Settings) -> Result<Producer, Error> {
+        let (told, queue, reported) = (self.deliveries.clone(), self.main.clone(), self.reported);
+        let unanswered = settings.properties.iter().any(|(name, value)| *name == "acks" && value == "0");
+        let mut builder =
+            client.producer().give_up_unknown_topic_after(self.unknown_topic_after).on_batch(move |batch| {
+                if reported == Reported::All || reported == Reported::Failed && batch.result().is_err() {
+                    queue.push(Op::Deliveries(Box::new(Delivered::new(batch, unanswered))));
+                } else {
+                    told.forget(batch.count());
                 }
-                0
-            }
-            Err(error) => {
-                set_last_error(error, error.errno());
-                -1
-            }
+            });
+        for (name, value) in &settings.properties {
+            builder = builder.set(name, value);
         }
-    })
+        if let Some(choice) = settings.choice {
+            builder = builder.choose_partition(choice.choose(&self.topics));
+        }
+        block_on(builder.build())
+    }
+}
+
+impl Settings {
+    fn of(conf: &Conf, topic: &TopicConf) -> Self {
+        let sticks = conf.int("sticky.partitioning.linger.ms") > 0;
+        let choice = match topic.partitioner_cb {
+            Some(callback) => Some(Choice::Program(Program { callback, opaque: topic.opaque, sticks })),
+            None => {
+                let named = topic.text("partitioner").and_then(Named::find);
+                named.filter(|named| !sticks || *named == Named::Random).map(Choice::Named)
+            }
+        };
+        Self { properties: topic.properties(conf), choice }
+    }
 }

@@ -1,12 +1,12 @@
 //! A finished batch as a whole, with its records and their tags: for callers that report record by record, as the C ABI does.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use felice_client_core::error::{Error, Persisted};
 use felice_protocol::compression::Decompressor;
 use felice_protocol::primitives::ByteStr;
-use felice_protocol::records::{ClosedBatch, Headers};
+use felice_protocol::records::{ClosedBatch, Headers, Records};
 use felice_protocol::time::Instant;
 
 use super::record::{NewHeader, NewRecord};
@@ -16,7 +16,8 @@ use super::shared::ProducerShared;
 pub type RecordTag = [usize; 2];
 
 /// A partitioner of the caller's: topic, key, number of partitions, the record's tag; `None` leaves the record to the sticky partition.
-pub(crate) type ChoosePartition = Box<dyn Fn(&str, Option<&[u8]>, usize, Option<RecordTag>) -> Option<i32> + Send + Sync>;
+pub(crate) type ChoosePartition =
+    Box<dyn Fn(&str, Option<&[u8]>, usize, Option<RecordTag>) -> Option<i32> + Send + Sync>;
 
 /// A callback that takes finished batches.
 pub(crate) type OnBatch = Box<dyn Fn(FinishedBatch) + Send + Sync>;
@@ -43,6 +44,8 @@ pub struct FinishedBatch {
     pub(crate) opened_at: Instant,
     pub(crate) tags: Vec<(u32, RecordTag)>,
     pub(crate) remains: Remains,
+    /// The batch, decompressed, from when somebody asks for its records: what is lent of them lives as long as this.
+    pub(crate) plain: OnceLock<Records>,
     pub(crate) reserved: usize,
     pub(crate) owner: Option<Arc<ProducerShared>>,
 }
@@ -125,7 +128,16 @@ impl FinishedBatch {
         });
     }
 
-    /// Calls `f` with each record from this place on, in order, as long as it wants more; returns the place after the last.
+    fn plain(&self, batch: &ClosedBatch) -> Option<&Records> {
+        if let Some(records) = self.plain.get() {
+            return Some(records);
+        }
+        let records = batch.records(&mut Decompressor::default()).ok()?;
+        Some(self.plain.get_or_init(|| records))
+    }
+
+    /// Calls `f` with each record from this place on, in order, as long as it wants more; returns the place after the last. What the records lend
+    /// stays where it is as long as this is there.
     pub fn for_each_from(&self, from: u32, mut f: impl FnMut(FinishedRecord<'_>) -> bool) -> u32 {
         // Tags are in the order of their records, and most records have none.
         let mut tags = self.tags.iter().peekable();
@@ -148,7 +160,7 @@ impl FinishedBatch {
                 }
             }
             Remains::Batch(batch) => {
-                if let Ok(records) = batch.records(&mut Decompressor::default()) {
+                if let Some(records) = self.plain(batch) {
                     for record in records.iter().map_while(Result::ok) {
                         let index = next;
                         next += 1;
@@ -192,6 +204,7 @@ impl fmt::Debug for FinishedBatch {
 impl Drop for FinishedBatch {
     fn drop(&mut self) {
         let Some(owner) = self.owner.take() else { return };
+        drop(self.plain.take());
         if let Remains::Batch(batch) = std::mem::replace(&mut self.remains, Remains::Nothing) {
             owner.reuse(batch);
         }

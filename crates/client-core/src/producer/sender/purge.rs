@@ -44,9 +44,10 @@ impl<T> Sender<T> {
     fn purge_waiting(&mut self, now: Now, id: PartitionId, source: &mut dyn BatchSource<T>) {
         loop {
             let Some(p) = self.partitions.get_mut(id.0 as usize) else { return };
-            let Some(at) = p.unresolved.iter().position(|b| b.flight == Flight::Retry && b.tag.is_some()) else { break };
-            let persisted =
-                if p.unresolved[at].maybe_persisted { Persisted::Maybe } else { Persisted::No };
+            let Some(at) = p.unresolved.iter().position(|b| b.flight == Flight::Retry && b.tag.is_some()) else {
+                break;
+            };
+            let persisted = if p.unresolved[at].maybe_persisted { Persisted::Maybe } else { Persisted::No };
             let error = purged("waiting to be sent again").on_partition(&p.topic, p.index);
             self.drop_batch(id, at, error, persisted);
         }

@@ -1,7 +1,7 @@
 //! What becomes of finished batches, on the driver's thread.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use felice_client_core::error::Persisted;
 use felice_client_core::producer::sender::{Finished, Outcome};
@@ -49,6 +49,7 @@ impl ProducerShared {
                 opened_at,
                 tags: tag.take_tags(),
                 remains: keep.map_or(Remains::Nothing, Remains::Batch),
+                plain: OnceLock::new(),
                 reserved,
                 owner: Some(self.clone()),
             });

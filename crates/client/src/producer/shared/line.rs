@@ -1,7 +1,7 @@
 //! A topic from its first record on: records stand in line until its partitions are known, and are appended to them then.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use felice_client_core::client::{ClientCore, ProducerKey};
 use felice_client_core::error::{Error, ErrorKind, Persisted};
@@ -265,6 +265,7 @@ impl ProducerShared {
                 opened_at: waiting.since,
                 tags: waiting.tag.map(|tag| (0, tag)).into_iter().collect(),
                 remains: Remains::Record(Box::new(waiting.record)),
+                plain: OnceLock::new(),
                 reserved: 0,
                 owner: None,
             });

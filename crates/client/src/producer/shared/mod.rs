@@ -78,12 +78,7 @@ impl std::fmt::Debug for ProducerShared {
 }
 
 impl ProducerShared {
-    pub(crate) fn new(
-        config: ProducerConfig,
-        client: &Client,
-        hooks: Hooks,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(config: ProducerConfig, client: &Client, hooks: Hooks, seed: u64) -> Self {
         Self {
             memory: BufferPool::new(config.buffer_memory),
             config,

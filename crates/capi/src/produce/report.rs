@@ -1,0 +1,196 @@
+//! Delivery reports: messages made from batches whose fate is known, called back one by one or handed out as an event.
+
+use std::ffi::{CString, c_int, c_void};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use felice::{ErrorKind, FinishedBatch, FinishedHeaders, FinishedRecord, Persisted};
+
+use crate::handle::Kafka;
+use crate::headers::Headers;
+use crate::message::{HeadersOf, Shared, WholeMessage, parts, status, timestamp_type};
+use crate::op::is_yielding;
+use crate::types::{Message, RespErr, offset};
+
+/// Records whose fate is known, and from where on the program has not heard of them.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    batch: FinishedBatch,
+    told: u32,
+    /// No broker was asked what became of them: `acks=0`.
+    unanswered: bool,
+}
+
+impl Delivered {
+    pub(crate) fn new(batch: FinishedBatch, unanswered: bool) -> Self {
+        Self { batch, told: 0, unanswered }
+    }
+
+    /// How many records are left to be told.
+    pub(crate) fn left(&self) -> usize {
+        self.batch.count().saturating_sub(self.told as usize)
+    }
+
+    /// The error in the reports.
+    fn code(&self) -> RespErr {
+        let Err(error) = self.batch.result() else { return RespErr::NO_ERROR };
+        match (error.kind(), self.batch.persisted()) {
+            (ErrorKind::Timeout, _) => RespErr::MSG_TIMED_OUT,
+            (ErrorKind::Purged, Persisted::No) => RespErr::PURGE_QUEUE,
+            (ErrorKind::Purged, Persisted::Maybe | Persisted::Yes) => RespErr::PURGE_INFLIGHT,
+            _ => RespErr::of(error),
+        }
+    }
+
+    fn status(&self) -> c_int {
+        match self.batch.persisted() {
+            Persisted::Yes if self.unanswered => status::POSSIBLY_PERSISTED,
+            Persisted::Yes => status::PERSISTED,
+            Persisted::Maybe => status::POSSIBLY_PERSISTED,
+            Persisted::No => status::NOT_PERSISTED,
+        }
+    }
+
+    fn common(&self, kafka: &Kafka) -> Common {
+        let batch = &self.batch;
+        let words = batch.result().err().filter(|error| error.code().is_some());
+        Common {
+            code: self.code(),
+            rkt: kafka.topics.pointer(batch.topic()),
+            partition: batch.partition(),
+            base: batch.result().ok().filter(|base| *base >= 0),
+            append_time: batch.log_append_time(),
+            shared: Shared {
+                timestamp_type: match batch.log_append_time() {
+                    Some(_) => timestamp_type::LOG_APPEND_TIME,
+                    None => timestamp_type::CREATE_TIME,
+                },
+                broker: batch.broker().unwrap_or(-1),
+                leader_epoch: -1,
+                status: self.status(),
+                since: Instant::now().checked_sub(batch.age()),
+                errstr: words.and_then(|error| CString::new(error.message()).ok()),
+            },
+        }
+    }
+}
+
+/// What the messages of a batch have in common.
+struct Common {
+    code: RespErr,
+    rkt: *mut c_void,
+    partition: i32,
+    base: Option<i64>,
+    append_time: Option<i64>,
+    shared: Shared,
+}
+
+impl Common {
+    #[inline]
+    fn message(&self, record: &FinishedRecord<'_>, shared: *const Shared) -> WholeMessage {
+        let [opaque, lent] = record.tag.unwrap_or_default();
+        let (mut payload, len) = parts(record.value);
+        let (key, key_len) = parts(record.key);
+        if lent != 0 {
+            // The program lent its payload and expects the same pointer back.
+            payload = std::ptr::with_exposed_provenance_mut(lent);
+        }
+        WholeMessage {
+            public: Message {
+                err: self.code,
+                rkt: self.rkt,
+                partition: self.partition,
+                payload,
+                len,
+                key,
+                key_len,
+                offset: self.base.map_or(offset::INVALID, |base| base + i64::from(record.index)),
+                private: std::ptr::with_exposed_provenance_mut(opaque),
+            },
+            timestamp: self.append_time.unwrap_or(record.timestamp),
+            headers: match record.headers {
+                FinishedHeaders::Wire(headers) => HeadersOf::wire(&headers),
+                FinishedHeaders::Given([]) => HeadersOf::NONE,
+                FinishedHeaders::Given(given) => {
+                    let mut headers = Headers::default();
+                    for (name, value) in given {
+                        headers.add(name.as_bytes(), value.as_deref());
+                    }
+                    HeadersOf::Read(Some(Box::new(headers)))
+                }
+            },
+            shared,
+        }
+    }
+}
+
+/// Tells the program of records, one by one, until it yields; `false` where some are left.
+pub(crate) fn report(kafka: &Kafka, delivered: &mut Delivered) -> bool {
+    let Some(producer) = &kafka.producer else { return true };
+    let deliveries = &producer.deliveries;
+    let callbacks = &kafka.conf.callbacks;
+    if callbacks.dr_msg_cb.is_none() && callbacks.dr_cb.is_none() {
+        // It wanted them as events, and now does not fetch them as such.
+        deliveries.forget(delivered.left());
+        return true;
+    }
+    let common = delivered.common(kafka);
+    let (rk, opaque) = (kafka.pointer(), kafka.conf.opaque);
+    delivered.told = delivered.batch.for_each_from(delivered.told, |record| {
+        let message = common.message(&record, &raw const common.shared);
+        let public = &raw const message;
+        if let Some(callback) = callbacks.dr_msg_cb {
+            // SAFETY: the program's own function with the arguments that it was promised; no lock is held.
+            unsafe { callback(rk, public.cast(), opaque) };
+        } else if let Some(callback) = callbacks.dr_cb {
+            let message = &message.public;
+            // SAFETY: as above.
+            unsafe { callback(rk, message.payload, message.len, message.err, opaque, message.private) };
+        }
+        deliveries.records.fetch_sub(1, Ordering::SeqCst);
+        !is_yielding()
+    });
+    deliveries.signal.set();
+    delivered.left() == 0
+}
+
+/// The delivery reports of an event.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    kafka: Arc<Kafka>,
+    /// They point into the batch and to what they share.
+    messages: Vec<WholeMessage>,
+    _shared: Box<Shared>,
+    delivered: Box<Delivered>,
+}
+
+impl Reports {
+    pub(crate) fn new(kafka: &Kafka, delivered: Box<Delivered>) -> Self {
+        let mut common = delivered.common(kafka);
+        let shared = Box::new(std::mem::take(&mut common.shared));
+        let mut messages = Vec::with_capacity(delivered.left());
+        delivered.batch.for_each_from(delivered.told, |record| {
+            messages.push(common.message(&record, &raw const *shared));
+            true
+        });
+        Self { kafka: kafka.hold(), messages, _shared: shared, delivered }
+    }
+
+    /// One of them, the event's.
+    pub(crate) fn get(&self, index: usize) -> Option<*const Message> {
+        self.messages.get(index).map(|message| (&raw const *message).cast())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.messages.len()
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        if let Some(producer) = &self.kafka.producer {
+            producer.deliveries.forget(self.delivered.left());
+        }
+    }
+}
