@@ -8,7 +8,7 @@ use crate::handle::Kafka;
 use crate::log::Context;
 use crate::op::{Op, Serve, Served, serve, serve_all};
 use crate::queue::QueueRef;
-use crate::types::{Message, RespErr};
+use crate::types::{Message, RespErr, TopicPartition, TopicPartitionList};
 use crate::wait::Deadline;
 
 /// The numbers of `rd_kafka_event_type_t`, which are also the bits of `rd_kafka_conf_set_events`.
@@ -333,6 +333,46 @@ pub unsafe extern "C" fn rd_kafka_event_debug_contexts(rkev: *mut Event, dst: *m
 /// `rkev` is NULL or came from [`rd_kafka_queue_poll`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rd_kafka_event_opaque(rkev: *mut Event) -> *mut c_void {
-    let _ = rkev;
-    std::ptr::null_mut()
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: the caller vouches for the event.
+        match unsafe { rkev.as_ref() }.map(|event| &event.body) {
+            Some(Body::Op(Op::OffsetCommit(commit))) => commit.opaque(),
+            _ => std::ptr::null_mut(),
+        }
+    })
+}
+
+/// The partitions of a rebalance or of a commit, in a list that is the event's; NULL for other events.
+///
+/// # Safety
+/// `rkev` is NULL or came from [`rd_kafka_queue_poll`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_event_topic_partition_list(rkev: *mut Event) -> *mut TopicPartitionList {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: the caller vouches for the event.
+        match unsafe { rkev.as_ref() }.map(|event| &event.body) {
+            Some(Body::Op(Op::Rebalance(rebalance))) => rebalance.list().as_ptr(),
+            Some(Body::Op(Op::OffsetCommit(commit))) => commit.list.as_ptr(),
+            _ => std::ptr::null_mut(),
+        }
+    })
+}
+
+/// The partition of an error, for the program to destroy; NULL for other events.
+///
+/// # Safety
+/// `rkev` is NULL or came from [`rd_kafka_queue_poll`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_event_topic_partition(rkev: *mut Event) -> *mut TopicPartition {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: the caller vouches for the event.
+        match unsafe { rkev.as_ref() }.map(|event| &event.body) {
+            Some(Body::Op(Op::ConsumerError(failure))) => {
+                failure.partition().map_or(std::ptr::null_mut(), |(topic, partition, offset)| {
+                    crate::topic_partition::alone(topic, partition, offset, failure.err)
+                })
+            }
+            _ => std::ptr::null_mut(),
+        }
+    })
 }

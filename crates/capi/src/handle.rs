@@ -101,9 +101,6 @@ impl Kafka {
         let mut properties = conf.finalize(client_kind).map_err(|text| Error::new(ErrorKind::Config, text))?;
         let mock = Mock::from_conf(conf, &mut properties)?.map(Box::new);
         let produces = client_kind == ClientKind::Producer;
-        if !produces {
-            properties.fetch_config()?;
-        }
         let counted = Counted::new();
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
         let id = conf.text("client.id").unwrap_or("rdkafka");
@@ -132,7 +129,11 @@ impl Kafka {
         let nowhere = OnceLock::new();
         let here = producer.as_ref().map_or(&nowhere, |producer| producer.topics());
         let topics = Topics::new(producer.clone(), conf.topic.opaque, here);
-        let consumer = if produces { None } else { Some(Arc::new(ConsumerSide::new(client.clone(), topics.clone()))) };
+        let consumer = if produces {
+            None
+        } else {
+            Some(ConsumerSide::new(&client, &properties, conf, topics.clone(), main.clone())?)
+        };
         let conf = std::mem::replace(conf, Conf::new());
         let kafka = Arc::new_cyclic(|this| Self {
             name,
@@ -154,6 +155,7 @@ impl Kafka {
             mock,
             _counted: counted,
         });
+        kafka.topics.belong_to(&kafka);
         kafka.log.attach(kafka.pointer());
         kafka.tell_threads(true);
         kafka.brokers.attach(kafka.pointer());
@@ -292,7 +294,7 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
         kafka.brokers.attach(std::ptr::null_mut());
         kafka.tell_threads(false);
         if let Some(consumer) = &kafka.consumer {
-            consumer.end(flags & NO_CONSUMER_CLOSE == 0);
+            consumer.end(&kafka, flags & NO_CONSUMER_CLOSE == 0);
         }
         if let Some(producer) = &kafka.producer {
             producer.end();

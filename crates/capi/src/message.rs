@@ -276,6 +276,12 @@ impl Ready {
         unsafe { Self::finish(run) }
     }
 
+    /// The leader's epoch of the records.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        // SAFETY: the run lives until its last message is given back; some are this value's where `left` is not 0.
+        if self.left == 0 { -1 } else { unsafe { (*self.run).shared.leader_epoch } }
+    }
+
     /// How many are left.
     pub(crate) fn left(&self) -> usize {
         self.left

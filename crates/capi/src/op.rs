@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 
-use crate::consume::Messages;
+use crate::consume::{CommitResult, Failure, Messages, Rebalance};
 use crate::event::kind;
 use crate::handle::Kafka;
 use crate::queue::{Popped, Queue};
@@ -22,6 +22,12 @@ pub(crate) enum Op {
     Stats(Box<crate::stats::Json>),
     /// A line of the log.
     Log(Box<crate::log::Line>),
+    /// An error that programs get as a message.
+    ConsumerError(Box<Failure>),
+    /// Partitions come or go.
+    Rebalance(Box<Rebalance>),
+    /// What came of a commit.
+    OffsetCommit(Box<CommitResult>),
     /// Something of the library's own for whichever thread serves the queue.
     Call(Call),
 }
@@ -39,8 +45,13 @@ impl Op {
     /// Whether it goes before records that came earlier.
     pub(crate) fn is_urgent(&self) -> bool {
         match self {
-            Self::Deliveries(_) | Self::Messages(_) => false,
-            Self::Error { .. } | Self::Stats(_) | Self::Log(_) | Self::Call(_) => true,
+            Self::Deliveries(_) | Self::Messages(_) | Self::ConsumerError(_) => false,
+            Self::Error { .. }
+            | Self::Stats(_)
+            | Self::Log(_)
+            | Self::Rebalance(_)
+            | Self::OffsetCommit(_)
+            | Self::Call(_) => true,
         }
     }
 
@@ -49,7 +60,9 @@ impl Op {
         match self {
             Self::Deliveries(_) => kind::DR,
             Self::Messages(_) => kind::FETCH,
-            Self::Error { .. } => kind::ERROR,
+            Self::Error { .. } | Self::ConsumerError(_) => kind::ERROR,
+            Self::Rebalance(_) => kind::REBALANCE,
+            Self::OffsetCommit(_) => kind::OFFSET_COMMIT,
             Self::Stats(_) => kind::STATS,
             Self::Log(_) => kind::LOG,
             Self::Call(_) => kind::NONE,
@@ -61,7 +74,21 @@ impl Op {
         match self {
             Self::Error { fatal: true, text, .. } => (RespErr::FATAL, Some(text)),
             Self::Error { code, text, .. } => (*code, Some(text)),
+            Self::ConsumerError(failure) => (failure.err, Some(&failure.text)),
+            Self::Rebalance(rebalance) => (rebalance.err(), None),
+            Self::OffsetCommit(commit) => (commit.err, None),
             _ => (RespErr::NO_ERROR, None),
+        }
+    }
+
+    /// Whether it means nothing any more, and is passed over.
+    #[inline]
+    pub(crate) fn is_outdated(&self) -> bool {
+        match self {
+            Self::Messages(messages) => messages.is_outdated(),
+            Self::ConsumerError(failure) => failure.is_outdated(),
+            Self::Rebalance(rebalance) => rebalance.is_void(),
+            _ => false,
         }
     }
 
@@ -189,6 +216,15 @@ fn carry_out(kafka: &Kafka, queue: &Queue, op: Op, how: Serve) -> Option<Op> {
         }
         // Taken out one by one before.
         Op::Messages(_) => {}
+        Op::ConsumerError(_) if how == Serve::Messages => return Some(op),
+        Op::ConsumerError(failure) => {
+            if let Some(callback) = kafka.conf.callbacks.error_cb {
+                // SAFETY: the program's own function; the text lives until it has come back.
+                unsafe { callback(rk, failure.err.0, failure.text.as_ptr(), opaque) };
+            }
+        }
+        Op::Rebalance(rebalance) => rebalance.call(kafka),
+        Op::OffsetCommit(commit) => commit.call(kafka),
         Op::Error { code, text, fatal } => {
             if let Some(callback) = kafka.conf.callbacks.error_cb {
                 let code = if fatal { RespErr::FATAL } else { code };

@@ -68,7 +68,6 @@ answer! {
     rd_kafka_TopicCollection_destroy
     rd_kafka_UserScramCredentialAlteration_destroy
     rd_kafka_UserScramCredentialAlteration_destroy_array
-    rd_kafka_consumer_group_metadata_destroy
     rd_kafka_dump
     rd_kafka_messages_destroy
     rd_kafka_mock_sharegroup_set_auto_offset_reset
@@ -153,11 +152,6 @@ answer! {
     rd_kafka_UserScramCredentialsDescription_scramcredentialinfo
     rd_kafka_acl_result_error
     rd_kafka_brokers_learned_ids
-    rd_kafka_consume
-    rd_kafka_consume_queue
-    rd_kafka_consumer_group_metadata
-    rd_kafka_consumer_group_metadata_new
-    rd_kafka_consumer_group_metadata_new_with_genid
     rd_kafka_event_AlterConfigs_result
     rd_kafka_event_AlterConsumerGroupOffsets_result
     rd_kafka_event_AlterUserScramCredentials_result
@@ -180,13 +174,9 @@ answer! {
     rd_kafka_event_ListConsumerGroupOffsets_result
     rd_kafka_event_ListConsumerGroups_result
     rd_kafka_event_ListOffsets_result
-    rd_kafka_event_topic_partition
-    rd_kafka_event_topic_partition_list
     rd_kafka_group_result_error
     rd_kafka_group_result_partitions
-    rd_kafka_memberid
     rd_kafka_messages_get
-    rd_kafka_queue_get_partition
     rd_kafka_queue_get_sasl
     rd_kafka_share_consumer_new
     rd_kafka_share_partition_offsets_list_get
@@ -225,15 +215,6 @@ answer! {
     rd_kafka_TopicDescription_is_internal
     rd_kafka_TopicPartitionInfo_partition
     rd_kafka_UserScramCredentialsDescription_scramcredentialinfo_count
-    rd_kafka_assignment_lost
-    rd_kafka_consume_batch
-    rd_kafka_consume_callback
-    rd_kafka_consume_callback_queue
-    rd_kafka_consume_start
-    rd_kafka_consume_start_queue
-    rd_kafka_consume_stop
-    rd_kafka_consumer_closed
-    rd_kafka_consumer_group_metadata_generation_id
     rd_kafka_consumer_group_state_code
     rd_kafka_consumer_group_type_code
     rd_kafka_messages_count
@@ -254,23 +235,9 @@ answer! {
     rd_kafka_NewPartitions_set_replica_assignment
     rd_kafka_NewTopic_set_config
     rd_kafka_NewTopic_set_replica_assignment
-    rd_kafka_assignment
-    rd_kafka_commit
-    rd_kafka_commit_message
-    rd_kafka_commit_queue
-    rd_kafka_committed
-    rd_kafka_get_watermark_offsets
     rd_kafka_mock_sharegroup_get_member_ids
     rd_kafka_oauthbearer_set_token
     rd_kafka_oauthbearer_set_token_failure
-    rd_kafka_offset_store
-    rd_kafka_offsets_for_times
-    rd_kafka_offsets_store
-    rd_kafka_pause_partitions
-    rd_kafka_position
-    rd_kafka_query_watermark_offsets
-    rd_kafka_resume_partitions
-    rd_kafka_seek
     rd_kafka_share_acknowledge
     rd_kafka_share_acknowledge_offset
     rd_kafka_share_acknowledge_type
@@ -279,10 +246,7 @@ answer! {
     rd_kafka_share_subscribe
     rd_kafka_share_subscription
     rd_kafka_share_unsubscribe
-    rd_kafka_subscribe
-    rd_kafka_subscription
     rd_kafka_topic_result_error
-    rd_kafka_unsubscribe
 }
 
 // They answer an error object.
@@ -297,16 +261,9 @@ answer! {
     rd_kafka_abort_transaction
     rd_kafka_begin_transaction
     rd_kafka_commit_transaction
-    rd_kafka_consumer_close_queue
-    rd_kafka_consumer_group_metadata_read
-    rd_kafka_consumer_group_metadata_write
-    rd_kafka_incremental_assign
-    rd_kafka_incremental_unassign
     rd_kafka_init_transactions
-    rd_kafka_offset_store_message
     rd_kafka_sasl_background_callbacks_enable
     rd_kafka_sasl_set_credentials
-    rd_kafka_seek_partitions
     rd_kafka_send_offsets_to_transaction
     rd_kafka_share_commit_async
     rd_kafka_share_commit_sync
@@ -349,14 +306,10 @@ answer! {
     rd_kafka_ResourceType_name
     rd_kafka_TopicDescription_name
     rd_kafka_UserScramCredentialsDescription_user
-    rd_kafka_consumer_group_metadata_group_id
-    rd_kafka_consumer_group_metadata_group_instance_id
-    rd_kafka_consumer_group_metadata_member_id
     rd_kafka_consumer_group_state_name
     rd_kafka_consumer_group_type_name
     rd_kafka_event_config_string
     rd_kafka_group_result_name
-    rd_kafka_rebalance_protocol
     rd_kafka_topic_result_error_string
     rd_kafka_topic_result_name
 }

@@ -47,6 +47,8 @@ struct State {
     urgent: VecDeque<Op>,
     ops: VecDeque<Op>,
     forward: Option<Arc<Queue>>,
+    /// The program has said where to forward, be it nowhere.
+    chosen: bool,
     notify: Notify,
     /// Whoever waits, or waits next, comes back with nothing.
     yielded: bool,
@@ -66,8 +68,10 @@ impl State {
     /// The next record, or the next other thing.
     #[inline]
     fn pop(&mut self) -> Option<Popped> {
-        if let Some(op) = self.urgent.pop_front() {
-            return Some(Popped::Op(op));
+        while let Some(op) = self.urgent.pop_front() {
+            if !op.is_outdated() {
+                return Some(Popped::Op(op));
+            }
         }
         loop {
             match self.ops.front_mut()? {
@@ -75,6 +79,7 @@ impl State {
                     Some(message) => return Some(Popped::Message(message)),
                     None => drop(self.ops.pop_front()),
                 },
+                op if op.is_outdated() => drop(self.ops.pop_front()),
                 _ => return self.ops.pop_front().map(Popped::Op),
             }
         }
@@ -171,6 +176,51 @@ impl Queue {
             }
             let left = deadline.left()?;
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes as many messages as are there, up to something else; never waits.
+    pub(crate) fn pop_messages(&self, into: &mut [*mut Message]) -> usize {
+        let mut state = self.lock();
+        if let Some(to) = state.forward.clone() {
+            drop(state);
+            return to.pop_messages(into);
+        }
+        let mut filled = 0;
+        while filled < into.len() && state.urgent.is_empty() {
+            let Some(Op::Messages(messages)) = state.ops.front_mut() else { break };
+            match (messages.next(), into.get_mut(filled)) {
+                (Some(message), Some(place)) => {
+                    *place = message;
+                    filled += 1;
+                }
+                _ => drop(state.ops.pop_front()),
+            }
+        }
+        filled
+    }
+
+    /// Whether a rebalance is the next to come.
+    pub(crate) fn is_rebalance_next(&self) -> bool {
+        match self.end() {
+            Some(end) => end.is_rebalance_next(),
+            None => matches!(self.lock().urgent.front(), Some(Op::Rebalance(_))),
+        }
+    }
+
+    /// Frees what means nothing any more.
+    pub(crate) fn purge_outdated(&self) {
+        if let Some(end) = self.end() {
+            return end.purge_outdated();
+        }
+        // Freed unlocked: what it holds may come back here.
+        drop(self.take_out(Op::is_outdated));
+    }
+
+    /// As [`Self::forward_to`], unless the program has said where to.
+    pub(crate) fn forward_by_default(self: &Arc<Self>, to: &Arc<Self>) {
+        if !self.lock().chosen {
+            self.forward_to(Some(to.clone()));
         }
     }
 
@@ -351,6 +401,7 @@ pub unsafe extern "C" fn rd_kafka_queue_forward(src: *mut QueueRef, dst: *mut Qu
         // SAFETY: the caller vouches for both.
         let (src, dst) = unsafe { (src.as_ref(), dst.as_ref()) };
         if let Some(src) = src {
+            src.queue.lock().chosen = true;
             src.queue.forward_to(dst.map(|dst| dst.queue.clone()));
         }
     });

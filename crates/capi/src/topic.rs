@@ -1,7 +1,7 @@
 //! `rd_kafka_topic_*`: one object a topic and handle, counted: the program's, and those that messages point to.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use felice::Producer;
@@ -22,6 +22,7 @@ pub struct Topic {
     /// Settings of its own.
     pub(crate) conf: Option<Box<TopicConf>>,
     opaque: *mut c_void,
+    handle: Weak<Kafka>,
 }
 
 // SAFETY: the pointer is the program's, and only handed back.
@@ -38,6 +39,15 @@ pub(crate) struct Route {
 }
 
 impl Topic {
+    pub(crate) fn c_name(&self) -> &CStr {
+        &self.c_name
+    }
+
+    /// The handle that it belongs to; `None` once that is gone.
+    pub(crate) fn handle(&self) -> Option<Arc<Kafka>> {
+        self.handle.upgrade()
+    }
+
     /// Whether a partition is known and has a leader; only producers know.
     pub(crate) fn is_available(&self, partition: i32) -> bool {
         self.route.as_ref().is_some_and(|route| route.producer.is_available(&self.name, partition))
@@ -57,6 +67,7 @@ pub(crate) struct Topics {
     producer: Option<Arc<ProducerSide>>,
     opaque: *mut c_void,
     table: Mutex<Table>,
+    handle: OnceLock<Weak<Kafka>>,
 }
 
 // SAFETY: the pointer is the program's, and only handed back.
@@ -71,10 +82,19 @@ impl Topics {
         opaque: *mut c_void,
         here: &OnceLock<Weak<Self>>,
     ) -> Arc<Self> {
-        let topics = Arc::new(Self { producer, opaque, table: Mutex::default() });
+        let topics = Arc::new(Self { producer, opaque, table: Mutex::default(), handle: OnceLock::new() });
         // Set here alone.
         let _ = here.set(Arc::downgrade(&topics));
         topics
+    }
+
+    /// Said once, before the program has the handle.
+    pub(crate) fn belong_to(&self, handle: &Arc<Kafka>) {
+        let _ = self.handle.set(Arc::downgrade(handle));
+    }
+
+    fn handle(&self) -> Weak<Kafka> {
+        self.handle.get().cloned().unwrap_or_default()
     }
 
     /// The topic of this name; `None` for a name that C could not read.
@@ -84,9 +104,9 @@ impl Topics {
             return Some(topic.clone());
         }
         let route = self.producer.as_ref().map(|side| Route { side: side.clone(), producer: side.producer().clone() });
-        let topic =
-            Topic { name: name.to_owned(), c_name: CString::new(name).ok()?, route, conf: None, opaque: self.opaque };
-        let topic = Arc::new(topic);
+        let c_name = CString::new(name).ok()?;
+        let (opaque, handle) = (self.opaque, self.handle());
+        let topic = Arc::new(Topic { name: name.to_owned(), c_name, route, conf: None, opaque, handle });
         table.by_name.insert(name.to_owned(), topic.clone());
         Some(topic)
     }
@@ -118,7 +138,8 @@ impl Topics {
         };
         let Ok(c_name) = CString::new(name) else { return Ok(None) };
         let opaque = conf.opaque;
-        let topic = Arc::new(Topic { name: name.to_owned(), c_name, route, conf: Some(conf), opaque });
+        let handle = self.handle();
+        let topic = Arc::new(Topic { name: name.to_owned(), c_name, route, conf: Some(conf), opaque, handle });
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let before = table.by_name.insert(name.to_owned(), topic.clone());
         table.replaced.extend(before);

@@ -23,6 +23,7 @@ use crate::clock;
 use crate::consumer::{ConsumerDriver, ConsumerKey};
 use crate::observe::{Observed, Observer};
 use crate::producer::{ProducerShared, Tag};
+use crate::raw::{RawDriver, RawEvent};
 use crate::reader::ReaderShared;
 use crate::token::TokenSource;
 
@@ -201,6 +202,7 @@ pub(crate) struct Driver {
     pub(crate) readers: BTreeMap<ReaderKey, Arc<ReaderShared>>,
     pub(crate) consumers: BTreeMap<ConsumerKey, ConsumerDriver>,
     pub(crate) observer: Option<Observer>,
+    pub(crate) raws: BTreeMap<ReaderKey, RawDriver>,
 }
 
 impl Driver {
@@ -223,6 +225,7 @@ impl Driver {
             readers: BTreeMap::new(),
             consumers: BTreeMap::new(),
             observer: None,
+            raws: BTreeMap::new(),
         }
     }
 
@@ -376,6 +379,9 @@ impl Driver {
                 for (key, producer) in self.producers.clone() {
                     producer.handle_metadata(&mut self.core, key, &metadata);
                 }
+                for (reader, raw) in &mut self.raws {
+                    raw.handle(&mut self.core, *reader, now, RawEvent::Metadata(metadata.clone()));
+                }
             }
             Event::Finished(key, finished) => {
                 if let Some(producer) = self.producers.get(&key) {
@@ -387,6 +393,8 @@ impl Driver {
                     reader.push(event);
                 } else if let Some(consumer) = self.consumers.get_mut(&ConsumerKey(key.0)) {
                     consumer.handle_fetch(&mut self.core, event);
+                } else if let Some(raw) = self.raws.get_mut(&key) {
+                    raw.handle(&mut self.core, key, now, RawEvent::Fetch(event));
                 }
             }
             Event::Call(id, result) => {
@@ -398,6 +406,8 @@ impl Driver {
             Event::Group(key, event) => {
                 if let Some(consumer) = self.consumers.values_mut().find(|consumer| consumer.member() == Some(key)) {
                     consumer.handle_group(&mut self.core, now, event);
+                } else if let Some((reader, raw)) = self.raws.iter_mut().find(|(_, raw)| raw.member == Some(key)) {
+                    raw.handle(&mut self.core, *reader, now, RawEvent::Group(event));
                 }
             }
         }

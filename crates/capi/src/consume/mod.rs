@@ -1,97 +1,217 @@
-//! `rd_kafka_assign`, `rd_kafka_consumer_poll` and queues: partitions read from given offsets.
+//! Consuming: what is assigned, fetched, handed out and committed, and membership of a group.
+//!
+//! - this file: [`ConsumerSide`], a handle's consuming half, and how the program's threads command the driver's
+//! - `slot`: a partition, as both share it
+//! - `messages`, `list`: what goes to programs
+//! - `work`: what the driver's thread does: fetching, look-ups, commits
+//! - `assignment`: `rd_kafka_assign` and its kin
+//! - `group`: proposals of the group member, rebalance callbacks and events
+//! - `subscription`: topics, patterns, what the program may ask of its group
+//! - `commit`, `offsets`, `seek`: offsets stored, committed, looked up; positions
+//! - `poll`: messages out
+//! - `close`: the end
+//! - `legacy`: the consumer without a group
+//! - `metadata`: who a member is, for transactions
+//!
+//! The program's threads change [`State`] under its lock and then command the driver, in the same order; only the driver's thread touches the
+//! fetcher and the group member, and [`work::Carry`] beside them. What is fetched goes into the partition's queue with the version of the partition
+//! for which it was fetched; seek, pause and assign make a new version, and what is older is dropped when it is popped.
 
-use std::ffi::c_int;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+pub mod assignment;
+pub mod close;
+pub mod commit;
+mod failed;
+mod group;
+pub mod legacy;
+mod list;
+mod messages;
+pub mod metadata;
+pub mod offsets;
+pub mod poll;
+pub mod seek;
+mod slot;
+pub mod subscription;
+mod work;
 
-use felice::{Client, FetchedBatch, Reader, Seek};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
-use crate::boundary::{guard, set_last_error, text};
+use felice::raw::{ConsumerConfig, FetchConfig, OffsetReset, ProposalId, RawConsumer, RawEvent};
+use felice::{Client, Error, ErrorKind, GroupMetadata, Properties, TopicPartition};
+
+pub(crate) use self::commit::CommitResult;
+pub(crate) use self::group::Rebalance;
+pub(crate) use self::messages::{Failure, Messages};
+use self::slot::Slot;
+use self::work::{Carry, Work};
+use crate::conf::Conf;
+use crate::event::kind;
 use crate::handle::Kafka;
-use crate::message::Ready;
-use crate::queue::{Queue, QueueRef};
+use crate::queue::Queue;
 use crate::topic::Topics;
-use crate::topic_partition::elements;
-use crate::types::{Message, RespErr, TopicPartitionList, offset};
-use crate::wait::{Deadline, Signal, block_on};
+use crate::types::RespErr;
+use crate::wait::{Deadline, block_on};
 
-#[derive(Debug, Default)]
+/// What a consumer needs of its configuration.
+#[derive(Clone, Debug)]
+struct Settings {
+    fetch: FetchConfig,
+    group: Option<ConsumerConfig>,
+    stores: bool,
+    commits_every: Option<Duration>,
+    tells_end: bool,
+    reset: OffsetReset,
+    max_poll: Duration,
+    /// How long a partition or topic may be unknown before the program hears of it.
+    patience: Duration,
+    /// The program wants to hear of rebalances, and so answers them itself.
+    tells_rebalance: bool,
+    tells_commit: bool,
+}
+
+impl Settings {
+    fn new(properties: &Properties, conf: &Conf) -> Result<Self, Error> {
+        let mut fetch = properties.fetch_config()?;
+        let reset = fetch.offset_reset;
+        // What is out of range is put right here, with librdkafka's words.
+        fetch.offset_reset = OffsetReset::Fail;
+        let grouped = conf.text("group.id").is_some_and(|id| !id.is_empty());
+        let group = if grouped { Some(properties.consumer_config()?) } else { None };
+        let millis = |name: &str| Duration::from_millis(u64::try_from(conf.int(name)).unwrap_or(0));
+        let every = millis("auto.commit.interval.ms");
+        Ok(Self {
+            fetch,
+            stores: conf.flag("enable.auto.offset.store"),
+            commits_every: (grouped && conf.flag("enable.auto.commit") && !every.is_zero()).then_some(every),
+            group,
+            tells_end: conf.flag("enable.partition.eof"),
+            reset,
+            max_poll: millis("max.poll.interval.ms"),
+            patience: millis("topic.metadata.propagation.max.ms"),
+            tells_rebalance: conf.callbacks.rebalance_cb.is_some() || conf.enabled_events & kind::REBALANCE != 0,
+            tells_commit: conf.callbacks.offset_commit_cb.is_some() || conf.enabled_events & kind::OFFSET_COMMIT != 0,
+        })
+    }
+}
+
+/// Whether a consumer still is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    /// It gives up its partitions and leaves its group.
+    Closing,
+    Closed,
+}
+
+/// What the member has proposed and the program has not answered.
+#[derive(Clone, Copy, Debug)]
+struct Proposed {
+    id: ProposalId,
+    /// Partitions come; else they go.
+    assigns: bool,
+}
+
+/// What changes by calls of the program and proposals of the group.
+#[derive(Debug)]
 struct State {
-    reader: Option<Reader>,
-    batch: Option<FetchedBatch>,
-    ready: Option<Ready>,
-    closed: bool,
+    /// All partitions that were ever named.
+    slots: BTreeMap<TopicPartition, Arc<Slot>>,
+    assigned: BTreeMap<TopicPartition, Arc<Slot>>,
+    /// As the program named them.
+    subscription: Vec<String>,
+    proposed: Option<Proposed>,
+    /// The rebalance on its way to the program: set where another takes its place.
+    told: Option<Arc<AtomicBool>>,
+    /// What is assigned was lost, and must not be committed.
+    lost: bool,
+    stage: Stage,
+    /// Nobody is asked or told any more.
+    silent: bool,
+    member: GroupMetadata,
+    protocol: Option<felice::raw::RebalanceProtocol>,
+    /// Uses of the legacy API, which excludes the other one.
+    legacy: bool,
 }
 
 /// The consuming half of a handle.
-#[derive(Debug)]
 pub(crate) struct ConsumerSide {
+    this: Weak<Self>,
     client: Client,
     topics: Arc<Topics>,
-    state: Mutex<State>,
-    signal: Arc<Signal>,
-    waker: Waker,
+    settings: Settings,
+    raw: OnceLock<RawConsumer>,
+    /// What `rd_kafka_consumer_poll` serves.
     pub(crate) queue: Arc<Queue>,
+    /// What `rd_kafka_poll` serves.
+    main: Arc<Queue>,
+    state: Mutex<State>,
+    carry: Mutex<Carry>,
+    /// Threads that wait for messages.
+    polling: AtomicU32,
+    /// The program has asked for messages since the last look.
+    polled: AtomicBool,
 }
 
-/// Records of one partition, on their way through a queue.
-#[derive(Debug)]
-pub(crate) struct Messages {
-    ready: Ready,
-}
-
-impl Messages {
-    /// The next message, the program's from here on.
-    pub(crate) fn next(&mut self) -> Option<*mut Message> {
-        self.ready.take()
-    }
-
-    /// How many are left.
-    pub(crate) fn left(&self) -> usize {
-        self.ready.left()
+impl std::fmt::Debug for ConsumerSide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsumerSide").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl ConsumerSide {
-    pub(crate) fn new(client: Client, topics: Arc<Topics>) -> Self {
-        let signal = Arc::new(Signal::default());
-        Self {
-            client,
+    pub(crate) fn new(
+        client: &Client,
+        properties: &Properties,
+        conf: &Conf,
+        topics: Arc<Topics>,
+        main: Arc<Queue>,
+    ) -> Result<Arc<Self>, Error> {
+        let settings = Settings::new(properties, conf)?;
+        let (fetch, group) = (settings.fetch.clone(), settings.group.clone());
+        let side = Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            client: client.clone(),
             topics,
-            state: Mutex::default(),
-            waker: Waker::from(signal.clone()),
-            signal,
+            settings,
+            raw: OnceLock::new(),
             queue: Queue::new(),
+            main,
+            state: Mutex::new(State {
+                slots: BTreeMap::new(),
+                assigned: BTreeMap::new(),
+                subscription: Vec::new(),
+                proposed: None,
+                told: None,
+                lost: false,
+                stage: Stage::Open,
+                silent: false,
+                member: GroupMetadata::default(),
+                protocol: None,
+                legacy: false,
+            }),
+            carry: Mutex::default(),
+            polling: AtomicU32::new(0),
+            polled: AtomicBool::new(false),
+        });
+        let this = side.this.clone();
+        let sink = Box::new(move |core: &mut felice::raw::RawCore<'_>, event: RawEvent| {
+            if let Some(side) = this.upgrade() {
+                side.work(core, |work| work.handle(event));
+            }
+        });
+        let raw = block_on(RawConsumer::new(client.clone(), fetch, group, sink))?;
+        if side.raw.set(raw).is_err() {
+            return Err(Error::new(ErrorKind::Bug, "a consumer is made twice"));
         }
+        side.tick();
+        Ok(side)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads these partitions from here on, and no others. What was fetched before is dropped.
-    fn assign(&self, partitions: &[(&str, i32, Seek)]) -> Result<(), RespErr> {
-        let reader = if partitions.is_empty() {
-            None
-        } else {
-            let mut builder = self.client.reader();
-            for (topic, partition, from) in partitions {
-                builder = builder.partition_from(topic, *partition, *from);
-            }
-            Some(block_on(builder.open()).map_err(|error| RespErr::of(&error))?)
-        };
-        let old = {
-            let mut state = self.state();
-            if state.closed {
-                return Err(RespErr::STATE);
-            }
-            std::mem::replace(&mut *state, State { reader, ..State::default() })
-        };
-        self.signal.set();
-        drop(old);
-        Ok(())
     }
 
     /// What statistics tell of the group; `None` without one.
@@ -99,205 +219,96 @@ impl ConsumerSide {
         None
     }
 
-    /// The handle goes.
-    pub(crate) fn end(&self, _leave: bool) {
-        self.close();
+    /// Whether there is a group.
+    fn has_group(&self) -> bool {
+        self.settings.group.is_some()
     }
 
-    pub(crate) fn close(&self) {
-        let old = std::mem::replace(&mut *self.state(), State { closed: true, ..State::default() });
-        self.signal.set();
-        drop(old);
-    }
-
-    /// Fills `messages` until it is full or nothing more is there without waiting.
-    fn fill(&self, state: &mut State, messages: &mut [*mut Message]) -> usize {
-        let mut filled = 0;
-        for place in messages {
-            let Some(message) = self.next(state) else { break };
-            *place = message;
-            filled += 1;
-        }
-        filled
-    }
-
-    #[inline]
-    fn next(&self, state: &mut State) -> Option<*mut Message> {
-        loop {
-            if let Some(message) = state.ready.as_mut().and_then(Ready::take) {
-                return Some(message);
+    /// Has the driver's thread do something, after what was commanded before.
+    fn command(&self, what: impl FnOnce(&mut Work<'_, '_>) + Send + 'static) {
+        let this = self.this.clone();
+        let Some(raw) = self.raw.get() else { return };
+        raw.command(move |core| {
+            if let Some(side) = this.upgrade() {
+                side.work(core, what);
             }
-            state.ready = None;
-            if let Some(batch) = &mut state.batch {
-                match Ready::read(batch, &self.topics) {
-                    Some(Ok(ready)) => {
-                        state.ready = Some(ready);
-                        continue;
-                    }
-                    Some(Err(error)) => {
-                        state.ready = Some(Ready::error(&error, &self.topics));
-                        state.batch = None;
-                        continue;
-                    }
-                    None => state.batch = None,
+        });
+    }
+
+    /// On the driver's thread: what it brings goes out with nothing locked.
+    fn work(&self, core: &mut felice::raw::RawCore<'_>, what: impl FnOnce(&mut Work<'_, '_>)) {
+        let out = {
+            let mut carry = self.carry.lock().unwrap_or_else(PoisonError::into_inner);
+            what(&mut Work { side: self, core, carry: &mut carry });
+            std::mem::take(&mut carry.out)
+        };
+        for (queue, op) in out {
+            queue.push(op);
+        }
+    }
+
+    /// The partition, which is made where nobody has named it before.
+    fn slot(&self, state: &mut State, name: &TopicPartition) -> Option<Arc<Slot>> {
+        if let Some(slot) = state.slots.get(name) {
+            return Some(slot.clone());
+        }
+        let slot = Slot::new(name.clone(), self.topics.get(&name.topic)?, self.settings.stores);
+        state.slots.insert(name.clone(), slot.clone());
+        Some(slot)
+    }
+
+    /// Has time pass: the background commits, and who has not polled for long.
+    fn tick(&self) {
+        if let Some(every) = self.settings.commits_every {
+            self.each(every, |side| side.commit_in_background());
+        }
+        if self.has_group() {
+            let pulse = (self.settings.max_poll / 10).clamp(Duration::from_millis(10), Duration::from_millis(500));
+            self.each(pulse, |side| side.command(|work| work.pulse()));
+        }
+    }
+
+    /// Does something again and again, as long as the consumer is there.
+    fn each(&self, pause: Duration, what: impl Fn(&Self) + Send + 'static) {
+        let this = self.this.clone();
+        felice::raw::spawn(&self.client, async move {
+            loop {
+                felice::raw::sleep(pause).await;
+                match this.upgrade() {
+                    Some(side) => what(&side),
+                    None => return,
                 }
             }
-            let reader = state.reader.as_mut()?;
-            let polled = pin!(reader.next_batch()).poll(&mut Context::from_waker(&self.waker));
-            match polled {
-                Poll::Ready(Ok(Some(batch))) => state.batch = Some(batch),
-                // Every partition has failed: each was told.
-                Poll::Ready(Ok(None)) => state.reader = None,
-                Poll::Ready(Err(error)) => state.ready = Some(Ready::error(&error, &self.topics)),
-                Poll::Pending => return None,
-            }
-        }
-    }
-
-    /// The next message; NULL where the time was up before.
-    fn poll(&self, timeout_ms: c_int) -> *mut Message {
-        if let Some(message) = self.next(&mut self.state()) {
-            return message;
-        }
-        let mut message = [std::ptr::null_mut()];
-        self.poll_into(&mut message, Deadline::after(timeout_ms));
-        message[0]
-    }
-
-    /// Fills `messages`, waiting for as many until the time is up.
-    fn poll_into(&self, messages: &mut [*mut Message], deadline: Deadline) -> usize {
-        let mut filled = 0;
-        loop {
-            let seen = self.signal.count();
-            {
-                let mut state = self.state();
-                filled += self.fill(&mut state, messages.get_mut(filled..).unwrap_or_default());
-                if filled == messages.len() || state.closed {
-                    return filled;
-                }
-            }
-            if !self.signal.wait(seen, deadline) {
-                return filled;
-            }
-        }
+        });
     }
 }
 
-/// Where an assigned partition begins; `None` for what a group has committed, as groups do not exist yet.
-fn seek(at: i64) -> Option<Seek> {
-    match at {
-        offset::BEGINNING => Some(Seek::Start),
-        offset::END => Some(Seek::End),
-        0.. => Some(Seek::Offset(at)),
-        _ if at <= offset::TAIL_BASE => Some(Seek::BeforeEnd(offset::TAIL_BASE - at)),
-        _ => None,
+/// The consuming half of a handle from C; `None` for NULL or a producer.
+///
+/// # Safety
+/// `rk` is NULL or came from `rd_kafka_new`.
+unsafe fn side<'a>(rk: *mut Kafka) -> Option<&'a Arc<ConsumerSide>> {
+    // SAFETY: the caller vouches for `rk`.
+    unsafe { rk.as_ref() }.and_then(|rk| rk.consumer.as_ref())
+}
+
+/// The consuming half of a handle that has a group.
+///
+/// # Safety
+/// As for [`side`].
+unsafe fn grouped<'a>(rk: *mut Kafka) -> Result<&'a Arc<ConsumerSide>, RespErr> {
+    // SAFETY: the caller vouches for `rk`.
+    unsafe { side(rk) }.filter(|side| side.has_group()).ok_or(RespErr::UNKNOWN_GROUP)
+}
+
+/// Waits for an answer of the driver.
+fn wait<T>(answer: &mpsc::Receiver<T>, deadline: Deadline) -> Result<T, RespErr> {
+    loop {
+        match answer.recv_timeout(deadline.left().unwrap_or_default()) {
+            Ok(answer) => return Ok(answer),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(RespErr::DESTROY),
+            Err(mpsc::RecvTimeoutError::Timeout) if deadline.left().is_none() => return Err(RespErr::TIMED_OUT),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
     }
-}
-
-/// Reads these partitions from the offsets in the list, and no others; NULL or an empty list reads none. An offset that only a group knows
-/// (`RD_KAFKA_OFFSET_STORED`, `RD_KAFKA_OFFSET_INVALID`) is answered with `__NOT_IMPLEMENTED`.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`; `partitions` is NULL or came from `rd_kafka_topic_partition_list_new`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_assign(rk: *mut Kafka, partitions: *const TopicPartitionList) -> RespErr {
-    guard(RespErr::FAIL, || {
-        // SAFETY: the caller vouches for both.
-        let (rk, list) = unsafe { (rk.as_ref(), partitions.as_ref()) };
-        let Some(consumer) = rk.and_then(|rk| rk.consumer.as_ref()) else { return RespErr::INVALID_ARG };
-        let mut wanted = Vec::new();
-        // SAFETY: the caller vouches for the list.
-        for element in list.map_or(&[][..], |list| unsafe { elements(list) }) {
-            // SAFETY: the names of a list end in NUL bytes.
-            let Some(topic) = (unsafe { text(element.topic) }) else { return RespErr::INVALID_ARG };
-            let Some(from) = seek(element.offset) else { return RespErr::NOT_IMPLEMENTED };
-            wanted.push((topic, element.partition, from));
-        }
-        consumer.assign(&wanted).err().unwrap_or(RespErr::NO_ERROR)
-    })
-}
-
-/// The next message, or an error as a message; NULL where none came in time. Given back with `rd_kafka_message_destroy`.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_consumer_poll(rk: *mut Kafka, timeout_ms: c_int) -> *mut Message {
-    guard(std::ptr::null_mut(), || {
-        // SAFETY: the caller vouches for `rk`.
-        let consumer = unsafe { rk.as_ref() }.and_then(|rk| rk.consumer.as_ref());
-        consumer.map_or(std::ptr::null_mut(), |consumer| consumer.poll(timeout_ms))
-    })
-}
-
-/// Has `rd_kafka_consumer_poll` serve everything. Here nothing else ever served a consumer's messages, so there is nothing to change.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_poll_set_consumer(rk: *mut Kafka) -> RespErr {
-    guard(RespErr::FAIL, || {
-        // SAFETY: the caller vouches for `rk`.
-        match unsafe { rk.as_ref() }.and_then(|rk| rk.consumer.as_ref()) {
-            Some(_) => RespErr::NO_ERROR,
-            None => RespErr(felice::ErrorCode::INVALID_REQUEST.0.into()),
-        }
-    })
-}
-
-/// Ends consuming: nothing comes after it.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_consumer_close(rk: *mut Kafka) -> RespErr {
-    guard(RespErr::FAIL, || {
-        // SAFETY: the caller vouches for `rk`.
-        let Some(consumer) = unsafe { rk.as_ref() }.and_then(|rk| rk.consumer.as_ref()) else {
-            return RespErr::INVALID_ARG;
-        };
-        consumer.close();
-        RespErr::NO_ERROR
-    })
-}
-
-/// The queue that a consumer's messages are in; NULL for a producer. Given back with `rd_kafka_queue_destroy`.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_queue_get_consumer(rk: *mut Kafka) -> *mut QueueRef {
-    guard(std::ptr::null_mut(), || {
-        // SAFETY: the caller vouches for `rk`.
-        let Some(rk) = (unsafe { rk.as_ref() }) else { return std::ptr::null_mut() };
-        rk.consumer.as_ref().map_or(std::ptr::null_mut(), |consumer| QueueRef::hand_out(rk, &consumer.queue))
-    })
-}
-
-/// Waits for up to `rkmessages_size` messages until the time is up; returns how many came, −1 where an argument is wrong.
-///
-/// # Safety
-/// `rkqu` came from [`rd_kafka_queue_get_consumer`]; `rkmessages` has room for `rkmessages_size` pointers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_consume_batch_queue(
-    rkqu: *mut QueueRef,
-    timeout_ms: c_int,
-    rkmessages: *mut *mut Message,
-    rkmessages_size: usize,
-) -> libc::ssize_t {
-    guard(-1, || {
-        // SAFETY: the caller vouches for the queue.
-        let Some(queue) = (unsafe { rkqu.as_ref() }).filter(|_| !rkmessages.is_null()) else {
-            set_last_error(RespErr::INVALID_ARG, libc::EINVAL);
-            return -1;
-        };
-        // SAFETY: the caller vouches for so many places. What stands in them is not read; pointers have no invalid values.
-        let messages = unsafe {
-            std::ptr::write_bytes(rkmessages, 0, rkmessages_size);
-            std::slice::from_raw_parts_mut(rkmessages, rkmessages_size)
-        };
-        let Some(consumer) = &queue.kafka.consumer else { return 0 };
-        let filled = consumer.poll_into(messages, Deadline::after(timeout_ms));
-        libc::ssize_t::try_from(filled).unwrap_or(-1)
-    })
 }

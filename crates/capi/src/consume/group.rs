@@ -1,0 +1,204 @@
+//! What the group proposes becomes a rebalance callback or event, or is carried out at once where the program wants neither.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use felice::raw::{GroupEvent, ProposalId};
+use felice::{ErrorCode, TopicPartition};
+
+use super::assignment::Method;
+use super::list::{Named, OwnedList};
+use super::work::{Asked, Work};
+use super::{Failure, Proposed, Stage};
+use crate::handle::Kafka;
+use crate::op::Op;
+use crate::types::{RespErr, offset};
+
+/// A rebalance, on its way to the program.
+#[derive(Debug)]
+pub(crate) struct Rebalance {
+    assigns: bool,
+    list: OwnedList,
+    /// Another has taken its place.
+    void: Arc<AtomicBool>,
+}
+
+impl Rebalance {
+    /// `__ASSIGN_PARTITIONS` or `__REVOKE_PARTITIONS`.
+    pub(crate) fn err(&self) -> RespErr {
+        if self.assigns { RespErr::ASSIGN_PARTITIONS } else { RespErr::REVOKE_PARTITIONS }
+    }
+
+    pub(crate) fn list(&self) -> &OwnedList {
+        &self.list
+    }
+
+    pub(crate) fn is_void(&self) -> bool {
+        self.void.load(Ordering::Acquire)
+    }
+
+    /// Calls the program back; without a callback everything is given up.
+    pub(crate) fn call(&self, kafka: &Kafka) {
+        match kafka.conf.callbacks.rebalance_cb {
+            // SAFETY: the program's own function; the list lives until it has come back.
+            Some(callback) => unsafe {
+                callback(kafka.pointer(), self.err(), self.list.as_ptr(), kafka.conf.opaque);
+            },
+            None => {
+                if let Some(side) = &kafka.consumer {
+                    // It cannot fail: nothing is named.
+                    let _ = side.assign(Method::Whole, Vec::new());
+                }
+            }
+        }
+    }
+}
+
+impl Work<'_, '_> {
+    pub(super) fn handle_group(&mut self, event: GroupEvent) {
+        match event {
+            GroupEvent::Assign { id, partitions, incremental, .. } => self.propose(id, true, incremental, partitions),
+            GroupEvent::Revoke { id, partitions, incremental, .. } => self.propose(id, false, incremental, partitions),
+            GroupEvent::Lost { id, partitions, .. } => {
+                self.side.state().lost = true;
+                let all = self.side.state().assigned.len() <= partitions.len();
+                self.propose(id, false, !all, partitions);
+            }
+            GroupEvent::Committed { request, result } => {
+                if let Some(Asked::Commit(commit)) = self.carry.requests.remove(&request) {
+                    let result = result.map_err(|error| RespErr::of(&error));
+                    self.committed(commit, result);
+                    self.finish_closing();
+                }
+            }
+            GroupEvent::Offsets { request, result } => {
+                let named = |(partition, found): (TopicPartition, Result<_, ErrorCode>)| {
+                    (partition, found.map_err(|code| RespErr(code.0.into())))
+                };
+                let result = result
+                    .map(|found| found.into_iter().map(named).collect())
+                    .map_err(|error| RespErr::of(&error));
+                match self.carry.requests.remove(&request) {
+                    Some(Asked::Start(starting)) => self.found(starting, result),
+                    Some(Asked::Committed(told)) => told(result),
+                    Some(Asked::Commit(_)) | None => {}
+                }
+            }
+            GroupEvent::Joined(metadata) => {
+                let protocol = self.core.member().and_then(|member| member.rebalance_protocol());
+                let mut state = self.side.state();
+                state.member = metadata;
+                state.protocol = protocol;
+            }
+            GroupEvent::Stalled { since, left, .. } => {
+                if left && !std::mem::replace(&mut self.carry.stalled, true) {
+                    let limit = self.side.settings.max_poll;
+                    let over = self.core.now().since(since).saturating_sub(limit);
+                    let text = format!(
+                        "Application maximum poll interval ({}ms) exceeded by {}ms",
+                        limit.as_millis(),
+                        over.as_millis()
+                    );
+                    self.tell(Failure::new(RespErr::MAX_POLL_EXCEEDED, &text));
+                }
+            }
+            GroupEvent::Delayed { error, .. } => {
+                if let Some(error) = error.filter(|error| error.code().is_some()) {
+                    let err = RespErr::of(&error);
+                    self.tell(Failure::new(err, &format!("Group failed: {error}")));
+                }
+            }
+            GroupEvent::Failed(error) => {
+                let err = RespErr::of(&error);
+                let fatal = error.code() == Some(ErrorCode::FENCED_INSTANCE_ID);
+                if fatal {
+                    let text = std::ffi::CString::new(error.to_string()).unwrap_or_default();
+                    let main = self.side.main.clone();
+                    self.out(&main, Op::Error { code: err, text, fatal: true });
+                    self.tell(Failure::new(RespErr::FATAL, &format!("Fatal error: {error}")));
+                } else {
+                    self.tell(Failure::new(err, &format!("JoinGroup failed: {error}")));
+                }
+                if self.side.state().stage == Stage::Closing {
+                    self.carry.left = true;
+                    self.finish_closing();
+                }
+            }
+            GroupEvent::Left => {
+                {
+                    let mut state = self.side.state();
+                    state.member.generation_or_epoch = -1;
+                    state.member.member_id = "".into();
+                    state.protocol = None;
+                    if state.stage != Stage::Closing {
+                        return;
+                    }
+                }
+                self.carry.left = true;
+                self.finish_closing();
+            }
+        }
+    }
+
+    /// An error of the group, as a message.
+    pub(super) fn tell(&mut self, failure: Failure) {
+        let queue = self.side.queue.clone();
+        self.out(&queue, Op::ConsumerError(Box::new(failure)));
+    }
+
+    /// The group gives or takes partitions.
+    fn propose(&mut self, id: ProposalId, assigns: bool, incremental: bool, partitions: Vec<TopicPartition>) {
+        let side = self.side;
+        let mut state = side.state();
+        state.proposed = Some(Proposed { id, assigns });
+        if let Some(old) = state.told.take() {
+            old.store(true, Ordering::Release);
+        }
+        if !assigns {
+            // Nothing more of them is handed out, and what was handed out stays as it is.
+            for slot in partitions.iter().filter_map(|partition| state.assigned.get(partition)) {
+                slot.bump();
+            }
+        }
+        if side.settings.tells_rebalance && !state.silent {
+            let void = Arc::new(AtomicBool::new(false));
+            state.told = Some(void.clone());
+            let rebalance = Rebalance { assigns, list: OwnedList::of(&partitions), void };
+            drop(state);
+            let queue = side.queue.clone();
+            self.out(&queue, Op::Rebalance(Box::new(rebalance)));
+            return;
+        }
+        let named = |partition: TopicPartition| Named {
+            partition,
+            offset: offset::INVALID,
+            epoch: -1,
+            note: Vec::new(),
+        };
+        let (method, list) = match (assigns, incremental) {
+            (true, true) => {
+                let is_new = |partition: &TopicPartition| !state.assigned.contains_key(partition);
+                (Method::Add, partitions.into_iter().filter(is_new).map(named).collect())
+            }
+            (true, false) => (Method::Whole, partitions.into_iter().map(named).collect()),
+            (false, true) => (Method::Remove, partitions.into_iter().map(named).collect()),
+            (false, false) => (Method::Whole, Vec::new()),
+        };
+        side.carry_out(&mut state, method, list);
+    }
+
+    /// Tells the member whether the program polls.
+    pub(super) fn pulse(&mut self) {
+        let now = self.core.now();
+        let polls = self.side.polling.load(Ordering::Acquire) > 0;
+        let polled = self.side.polled.swap(false, Ordering::AcqRel) || polls;
+        if polled {
+            self.carry.stalled = false;
+        }
+        let Some(member) = self.core.member() else { return };
+        member.pending(now, !polls);
+        if polled {
+            member.handle_progress(now);
+        }
+    }
+}

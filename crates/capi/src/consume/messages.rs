@@ -1,0 +1,119 @@
+//! What partitions put into queues: records, decoded as they are popped, and errors that programs get as messages.
+
+use std::ffi::{CStr, CString};
+use std::sync::Arc;
+
+use felice::FetchedBatch;
+
+use super::slot::Slot;
+use crate::message::Ready;
+use crate::topic::{Topic, Topics};
+use crate::types::{Message, RespErr};
+
+/// Records of one partition, on their way through a queue.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    slot: Arc<Slot>,
+    version: u32,
+    batch: Option<FetchedBatch>,
+    ready: Option<Ready>,
+    topics: Arc<Topics>,
+}
+
+impl Messages {
+    pub(crate) fn new(slot: Arc<Slot>, version: u32, batch: FetchedBatch, topics: Arc<Topics>) -> Self {
+        Self { slot, version, batch: Some(batch), ready: None, topics }
+    }
+
+    /// The next message, the program's from here on; `None` where there is none, or what is left is of an older version.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<*mut Message> {
+        if self.is_outdated() {
+            return None;
+        }
+        loop {
+            if let Some(ready) = &mut self.ready {
+                let epoch = ready.leader_epoch();
+                if let Some(message) = ready.take() {
+                    // SAFETY: it was taken just now; nobody else has it.
+                    let taken = unsafe { &*message };
+                    if taken.err == RespErr::NO_ERROR {
+                        self.slot.took(taken.offset + 1, epoch);
+                    }
+                    return Some(message);
+                }
+                self.ready = None;
+            }
+            match Ready::read(self.batch.as_mut()?, &self.topics) {
+                Some(Ok(ready)) => self.ready = Some(ready),
+                Some(Err(error)) => {
+                    self.ready = Some(Ready::error(&error, &self.topics));
+                    self.batch = None;
+                }
+                None => self.batch = None,
+            }
+        }
+    }
+
+    /// How many are left, where that is known: one for a batch that nobody has looked at.
+    pub(crate) fn left(&self) -> usize {
+        self.ready.as_ref().map_or(0, Ready::left) + usize::from(self.batch.is_some())
+    }
+
+    /// Whether it is of an older version.
+    #[inline]
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.slot.version() != self.version
+    }
+}
+
+/// An error that a program gets as a message, or as an event.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) err: RespErr,
+    pub(crate) text: CString,
+    topic: Option<Arc<Topic>>,
+    partition: i32,
+    offset: i64,
+    /// It is of this version of the partition.
+    of: Option<(Arc<Slot>, u32)>,
+}
+
+impl Failure {
+    /// One of the group, or of nothing in particular.
+    pub(crate) fn new(err: RespErr, text: &str) -> Self {
+        let text = CString::new(text.replace('\0', " ")).unwrap_or_default();
+        Self { err, text, topic: None, partition: -1, offset: crate::types::offset::INVALID, of: None }
+    }
+
+    /// One of a topic.
+    pub(crate) fn on_topic(mut self, topic: Option<Arc<Topic>>) -> Self {
+        self.topic = topic;
+        self
+    }
+
+    /// One of a partition, at this offset; void once the partition has another version.
+    pub(crate) fn on(mut self, slot: &Arc<Slot>, version: u32, offset: i64) -> Self {
+        self.topic = Some(slot.topic.clone());
+        self.partition = slot.name.partition;
+        self.offset = offset;
+        self.of = Some((slot.clone(), version));
+        self
+    }
+
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.of.as_ref().is_some_and(|(slot, version)| slot.version() != *version)
+    }
+
+    /// Its partition, where it has one.
+    pub(crate) fn partition(&self) -> Option<(&CStr, i32, i64)> {
+        Some((self.topic.as_ref()?.c_name(), self.partition, self.offset))
+    }
+
+    /// The message that tells it, the program's from here on.
+    pub(crate) fn into_message(self) -> *mut Message {
+        let topic = self.topic.map_or(std::ptr::null_mut(), |topic| Arc::as_ptr(&topic).cast_mut().cast());
+        let mut ready = Ready::told(self.err, topic, self.partition, self.offset, self.text);
+        ready.take().unwrap_or(std::ptr::null_mut())
+    }
+}

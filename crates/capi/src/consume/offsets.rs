@@ -1,0 +1,314 @@
+//! Offsets stored, committed, handed out, and where partitions begin and end.
+
+use std::collections::BTreeMap;
+use std::ffi::{c_char, c_int, c_void};
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use felice::{Error, ErrorKind, ListedOffset, OffsetSpec, TopicPartition};
+
+use super::list::{elements_mut, epoch, name, note, read, write};
+use super::slot::Use;
+use super::work::Asked;
+use super::{ConsumerSide, grouped, side, wait};
+use crate::boundary::{guard, text};
+use super::failed::failed;
+use crate::handle::Kafka;
+use crate::topic::Topic;
+use crate::types::{Message, RespErr, TopicPartitionList, offset};
+use crate::wait::{Deadline, block_on};
+
+impl ConsumerSide {
+    /// The next commit commits this of a partition.
+    fn store(&self, partition: &TopicPartition, at: i64, epoch: i32, note: &[u8]) -> RespErr {
+        let state = self.state();
+        let Some(slot) = state.slots.get(partition) else { return RespErr::UNKNOWN_PARTITION };
+        if at >= 0 && slot.used() == Use::None && !state.legacy {
+            return RespErr::STATE;
+        }
+        slot.store(at, epoch, note);
+        RespErr::NO_ERROR
+    }
+}
+
+/// Stores these offsets, to be committed by the next commit that names none; each gets its error. Not for whom messages are stored as they come.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `offsets` came from `rd_kafka_topic_partition_list_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_offsets_store(rk: *mut Kafka, offsets: *mut TopicPartitionList) -> RespErr {
+    guard(RespErr::FAIL, || {
+        // SAFETY: the caller vouches for both.
+        let (side, elements) = unsafe { (side(rk), elements_mut(offsets)) };
+        let Some(side) = side.filter(|side| !side.settings.stores) else { return RespErr::INVALID_ARG };
+        let (mut stored, mut last) = (0, RespErr::NO_ERROR);
+        for element in elements {
+            // SAFETY: an element of a list.
+            let (partition, note) = unsafe { (name(element), note(element)) };
+            element.err = match partition {
+                Some(partition) => side.store(&partition, element.offset, epoch(element), note),
+                None => RespErr::UNKNOWN_PARTITION,
+            };
+            match element.err {
+                RespErr::NO_ERROR => stored += 1,
+                err => last = err,
+            }
+        }
+        if stored == 0 { last } else { RespErr::NO_ERROR }
+    })
+}
+
+/// Stores the offset behind this one.
+///
+/// # Safety
+/// `rkt` came from `rd_kafka_topic_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_offset_store(rkt: *mut Topic, partition: i32, offset: i64) -> RespErr {
+    guard(RespErr::FAIL, || {
+        // SAFETY: the caller vouches for `rkt`.
+        let Some(topic) = (unsafe { rkt.as_ref() }) else { return RespErr::INVALID_ARG };
+        let Some(kafka) = topic.handle() else { return RespErr::INVALID_ARG };
+        let Some(side) = &kafka.consumer else { return RespErr::INVALID_ARG };
+        side.store(&TopicPartition::new(topic.name.as_str(), partition), offset.saturating_add(1), -1, &[])
+    })
+}
+
+/// Stores the offset behind a message. NULL, or an error to be destroyed.
+///
+/// # Safety
+/// `rkmessage` came from a call that consumes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_offset_store_message(rkmessage: *mut Message) -> *mut c_void {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: the caller vouches for the message; its topic lives as long as the handle.
+        let message = unsafe { rkmessage.as_ref() };
+        let Some(message) = message.filter(|message| message.err == RespErr::NO_ERROR) else {
+            return failed(RespErr::INVALID_ARG, "Message object must not have an error set");
+        };
+        // SAFETY: as above.
+        let Some(topic) = (unsafe { message.rkt.cast::<Topic>().as_ref() }) else {
+            return failed(RespErr::INVALID_ARG, "Invalid message object, not a consumed message");
+        };
+        let Some(kafka) = topic.handle() else { return failed(RespErr::DESTROY, "The handle is gone") };
+        let Some(side) = &kafka.consumer else {
+            return failed(RespErr::INVALID_ARG, "Invalid message object, not a consumed message");
+        };
+        let partition = TopicPartition::new(topic.name.as_str(), message.partition);
+        match side.store(&partition, message.offset + 1, -1, &[]) {
+            RespErr::NO_ERROR => std::ptr::null_mut(),
+            RespErr::STATE => failed(RespErr::STATE, "Partition is not assigned"),
+            err => failed(err, "Unknown partition"),
+        }
+    })
+}
+
+/// What the group has committed for these partitions, written into the list; each gets its error.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `partitions` is NULL or came from `rd_kafka_topic_partition_list_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_committed(
+    rk: *mut Kafka,
+    partitions: *mut TopicPartitionList,
+    timeout_ms: c_int,
+) -> RespErr {
+    guard(RespErr::FAIL, || {
+        if partitions.is_null() {
+            return RespErr::INVALID_ARG;
+        }
+        // SAFETY: the caller vouches for both.
+        let (side, names) = match unsafe { (grouped(rk), read(partitions)) } {
+            (Ok(side), Some(list)) => (side, list.into_iter().map(|named| named.partition).collect::<Vec<_>>()),
+            (Err(err), _) => return err,
+            (Ok(_), None) => return RespErr::INVALID_ARG,
+        };
+        let deadline = Deadline::after(timeout_ms);
+        let (told, answer) = mpsc::channel();
+        let within = deadline.left().unwrap_or(Duration::from_millis(1));
+        let stable = side.settings.fetch.isolation_level == felice::IsolationLevel::ReadCommitted;
+        side.command(move |work| {
+            let now = work.core.now();
+            if let Some(member) = work.core.member() {
+                let request = member.committed(now, names, stable, within);
+                let told = Box::new(move |found| {
+                    // Whoever asked may have gone.
+                    let _ = told.send(found);
+                });
+                work.carry.requests.insert(request, Asked::Committed(told));
+            }
+        });
+        let found = match wait(&answer, deadline).and_then(|found| found) {
+            Ok(found) => found.into_iter().collect::<BTreeMap<_, _>>(),
+            Err(err) => return err,
+        };
+        // SAFETY: the caller vouches for the list.
+        for element in unsafe { elements_mut(partitions) } {
+            // SAFETY: an element of a list.
+            let answer = unsafe { name(element) }.and_then(|partition| found.get(&partition));
+            match answer {
+                Some(Ok(Some(at))) => {
+                    write(element, at.offset, at.leader_epoch, at.metadata.as_bytes(), RespErr::NO_ERROR);
+                }
+                Some(Err(err)) => write(element, offset::INVALID, -1, &[], *err),
+                Some(Ok(None)) | None => write(element, offset::INVALID, -1, &[], RespErr::NO_ERROR),
+            }
+        }
+        RespErr::NO_ERROR
+    })
+}
+
+/// Behind the last messages that the program got of these partitions, written into the list.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `partitions` came from `rd_kafka_topic_partition_list_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_position(rk: *mut Kafka, partitions: *mut TopicPartitionList) -> RespErr {
+    guard(RespErr::FAIL, || {
+        // SAFETY: the caller vouches for both.
+        let (side, elements) = unsafe { (side(rk), elements_mut(partitions)) };
+        let Some(side) = side else { return RespErr::INVALID_ARG };
+        let state = side.state();
+        for element in elements {
+            // SAFETY: an element of a list.
+            let slot = unsafe { name(element) }.and_then(|partition| state.slots.get(&partition).cloned());
+            element.offset = slot.as_ref().map_or(offset::INVALID, |slot| slot.app.offset());
+            super::list::set_epoch(element, slot.map_or(-1, |slot| slot.app.epoch()));
+            element.err = RespErr::NO_ERROR;
+        }
+        RespErr::NO_ERROR
+    })
+}
+
+/// Where a partition begins and ends, as of the last answer to a fetch; no broker is asked.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `topic` ends in a NUL byte; `low` and `high` are writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_get_watermark_offsets(
+    rk: *mut Kafka,
+    topic: *const c_char,
+    partition: i32,
+    low: *mut i64,
+    high: *mut i64,
+) -> RespErr {
+    guard(RespErr::FAIL, || {
+        // SAFETY: the caller vouches for both.
+        let (Some(side), Some(topic)) = (unsafe { (side(rk), text(topic)) }) else { return RespErr::UNKNOWN_PARTITION };
+        let Some(slot) = side.state().slots.get(&TopicPartition::new(topic, partition)).cloned() else {
+            return RespErr::UNKNOWN_PARTITION;
+        };
+        // SAFETY: the caller vouches for both places.
+        unsafe {
+            low.write(slot.low.load(Ordering::Acquire));
+            high.write(slot.high.load(Ordering::Acquire));
+        }
+        RespErr::NO_ERROR
+    })
+}
+
+/// Runs a future for a time at most.
+pub(super) fn within<T>(
+    kafka: &Kafka,
+    deadline: Deadline,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, RespErr> {
+    let left = deadline.left().unwrap_or_default();
+    match block_on(felice::raw::timeout(&kafka.client, left, future)) {
+        Some(result) => result.map_err(|error| match error.kind() {
+            ErrorKind::Timeout => RespErr::TIMED_OUT,
+            _ => RespErr::of(&error),
+        }),
+        None => Err(RespErr::TIMED_OUT),
+    }
+}
+
+type Listed = BTreeMap<TopicPartition, Result<ListedOffset, RespErr>>;
+
+/// Asks brokers where these places are.
+fn list(kafka: &Kafka, deadline: Deadline, of: Vec<(TopicPartition, OffsetSpec)>) -> Result<Listed, RespErr> {
+    let admin = kafka.client.admin();
+    let found = within(kafka, deadline, admin.list_offsets(of))?;
+    Ok(found.0.into_iter().map(|(partition, found)| (partition, found.map_err(|error| RespErr::of(&error)))).collect())
+}
+
+/// Asks a broker where a partition begins and ends.
+///
+/// # Safety
+/// As for [`rd_kafka_get_watermark_offsets`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_query_watermark_offsets(
+    rk: *mut Kafka,
+    topic: *const c_char,
+    partition: i32,
+    low: *mut i64,
+    high: *mut i64,
+    timeout_ms: c_int,
+) -> RespErr {
+    guard(RespErr::FAIL, || {
+        // SAFETY: the caller vouches for both.
+        let (Some(kafka), Some(topic)) = (unsafe { (rk.as_ref(), text(topic)) }) else { return RespErr::INVALID_ARG };
+        let partition = TopicPartition::new(topic, partition);
+        let deadline = Deadline::after(timeout_ms);
+        let ask = |of: OffsetSpec| match list(kafka, deadline, vec![(partition.clone(), of)])?.remove(&partition) {
+            Some(found) => found.map(|found| found.offset.unwrap_or(offset::INVALID)),
+            None => Err(RespErr::FAIL),
+        };
+        match (ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest)) {
+            (Ok(first), Ok(end)) => {
+                // SAFETY: the caller vouches for both places.
+                unsafe {
+                    low.write(first);
+                    high.write(end);
+                }
+                RespErr::NO_ERROR
+            }
+            (Err(err), _) | (_, Err(err)) => err,
+        }
+    })
+}
+
+/// The first offsets at or after the times that stand in the list in place of offsets, written there; the end where no record is so young.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `offsets` came from `rd_kafka_topic_partition_list_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_offsets_for_times(
+    rk: *mut Kafka,
+    offsets: *mut TopicPartitionList,
+    timeout_ms: c_int,
+) -> RespErr {
+    guard(RespErr::FAIL, || {
+        // SAFETY: the caller vouches for both.
+        let (Some(kafka), Some(named)) = (unsafe { (rk.as_ref(), read(offsets)) }) else { return RespErr::INVALID_ARG };
+        if named.is_empty() {
+            return RespErr::INVALID_ARG;
+        }
+        let spec = |at: i64| match at {
+            offset::BEGINNING => OffsetSpec::Earliest,
+            offset::END => OffsetSpec::Latest,
+            -3 => OffsetSpec::MaxTimestamp,
+            time => OffsetSpec::Time(time),
+        };
+        let of = named.into_iter().map(|named| (named.partition, spec(named.offset))).collect();
+        let found = match list(kafka, Deadline::after(timeout_ms), of) {
+            Ok(found) => found,
+            Err(err) => return err,
+        };
+        // SAFETY: the caller vouches for the list.
+        for element in unsafe { elements_mut(offsets) } {
+            // SAFETY: an element of a list.
+            match unsafe { name(element) }.and_then(|partition| found.get(&partition)) {
+                Some(Ok(listed)) => {
+                    element.offset = listed.offset.unwrap_or(offset::END);
+                    super::list::set_epoch(element, listed.leader_epoch.unwrap_or(-1));
+                    element.err = RespErr::NO_ERROR;
+                }
+                Some(Err(err)) => element.err = *err,
+                None => element.err = RespErr::UNKNOWN_PARTITION,
+            }
+        }
+        RespErr::NO_ERROR
+    })
+}
