@@ -125,8 +125,11 @@ impl Work<'_, '_> {
             if state.stage != Stage::Closing {
                 return;
             }
+            if !state.assigned.is_empty() {
+                // What is left is given up, and then it ends.
+                return self.side.carry_out(&mut state, Method::Whole, Vec::new());
+            }
             state.stage = Stage::Closed;
-            self.side.carry_out(&mut state, Method::Whole, Vec::new());
         }
         let queue = self.side.queue.clone();
         self.out(&queue, crate::op::Op::Call(crate::op::Call(Box::new(|_| crate::op::yield_this_thread()))));

@@ -188,7 +188,7 @@ impl ConsumerSide {
                 lost: false,
                 stage: Stage::Open,
                 silent: false,
-                member: GroupMetadata::default(),
+                member: GroupMetadata { generation_or_epoch: -1, ..GroupMetadata::default() },
                 protocol: None,
                 legacy: false,
             }),
