@@ -200,6 +200,14 @@ impl Queue {
         filled
     }
 
+    /// Whether what is pushed here comes out there.
+    pub(crate) fn leads_to(&self, to: &Arc<Self>) -> bool {
+        match self.forward() {
+            Some(next) => Arc::ptr_eq(&next, to) || next.leads_to(to),
+            None => false,
+        }
+    }
+
     /// Whether a rebalance is the next to come.
     pub(crate) fn is_rebalance_next(&self) -> bool {
         match self.end() {

@@ -5,17 +5,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use felice_client_core::client::ReaderKey;
-use felice_client_core::consumer::budget::Budget;
+use bytes::Bytes;
+use felice_client_core::client::{ClientCore, ReaderKey};
 pub use felice_client_core::config::{ConsumerConfig, FetchConfig, OffsetReset};
 pub use felice_client_core::consumer::assignor::RebalanceProtocol;
+use felice_client_core::consumer::budget::Budget;
 pub use felice_client_core::consumer::fetcher::{
     FetchEvent, FetchId, Fetched, Fetcher, Position, PositionCause, Standing,
 };
 pub use felice_client_core::consumer::group::{
     Committed, GroupEvent, GroupMember, MemberKey, MemberState, ProposalId, RequestId,
 };
+use felice_client_core::error::Error;
 pub use felice_client_core::metadata::ClusterMetadata;
+pub use felice_net::{BoxFuture, Connector, SocketOptions, Tcp, TcpConnector, Transport};
 use felice_protocol::primitives::ByteStr;
 pub use felice_protocol::time::{Instant, Now};
 use tokio::sync::oneshot;
@@ -23,11 +26,8 @@ use tokio::sync::oneshot;
 use crate::client::{Client, closed};
 use crate::driver::{Driver, waker};
 use crate::fetched_batch::FetchedBatch;
+pub use crate::observe::{Observed, Setup};
 use crate::producer::Tag;
-use felice_client_core::client::ClientCore;
-use felice_client_core::error::Error;
-
-pub use crate::observe::{Observed, observe};
 
 /// How many driver threads there are in this process.
 pub fn threads() -> usize {
@@ -73,6 +73,7 @@ pub struct RawCore<'a> {
     core: &'a mut ClientCore<Tag>,
     reader: ReaderKey,
     member: Option<MemberKey>,
+    budget: &'a Arc<Budget>,
     now: Now,
 }
 
@@ -91,6 +92,13 @@ impl RawCore<'_> {
     /// The fetcher, with the metadata that its commands take; `None` where the consumer is gone.
     pub fn fetcher(&mut self) -> Option<(&mut Fetcher, Arc<ClusterMetadata>)> {
         self.core.reader(self.reader)
+    }
+
+    /// Copies what was fetched, so that it holds no more of the answer than its own part: for a partition that is read late.
+    pub fn set_apart(&self, fetched: &mut Fetched) {
+        let copy = Bytes::copy_from_slice(&fetched.records);
+        fetched.charge = self.budget.charge(copy.clone());
+        fetched.records = copy;
     }
 
     /// The group member; `None` without a group.
@@ -117,6 +125,7 @@ impl RawCore<'_> {
 /// A raw consumer, as its driver has it.
 pub(crate) struct RawDriver {
     pub(crate) member: Option<MemberKey>,
+    budget: Arc<Budget>,
     sink: RawSink,
 }
 
@@ -132,7 +141,7 @@ impl RawDriver {
                 return;
             }
         }
-        (self.sink)(&mut RawCore { core, reader, member: self.member, now }, event);
+        (self.sink)(&mut RawCore { core, reader, member: self.member, budget: &self.budget, now }, event);
     }
 
     /// What was told before a command is heard before it.
@@ -177,8 +186,8 @@ impl RawConsumer {
                     return;
                 }
             };
-            let reader = driver.core.add_reader(Fetcher::new(fetch, budget));
-            driver.raws.insert(reader, RawDriver { member, sink });
+            let reader = driver.core.add_reader(Fetcher::new(fetch, budget.clone()));
+            driver.raws.insert(reader, RawDriver { member, budget, sink });
             // Whoever made it may have gone.
             if made.send(Ok(reader)).is_err() {
                 remove(driver, reader);
@@ -194,7 +203,7 @@ impl RawConsumer {
         self.client.driver().command(move |driver, now| {
             let Some(raw) = driver.raws.get_mut(&reader) else { return };
             raw.catch_up(&mut driver.core, reader, now);
-            command(&mut RawCore { core: &mut driver.core, reader, member: raw.member, now });
+            command(&mut RawCore { core: &mut driver.core, reader, member: raw.member, budget: &raw.budget, now });
         });
     }
 

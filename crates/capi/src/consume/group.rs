@@ -151,6 +151,8 @@ impl Work<'_, '_> {
         let side = self.side;
         let mut state = side.state();
         state.proposed = Some(Proposed { id, assigns });
+        state.rebalances += 1;
+        state.rebalanced = std::time::Instant::now();
         if let Some(old) = state.told.take() {
             old.store(true, Ordering::Release);
         }

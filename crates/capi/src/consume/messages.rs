@@ -1,10 +1,12 @@
 //! What partitions put into queues: records, decoded as they are popped, and errors that programs get as messages.
 
 use std::ffi::{CStr, CString};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use felice::FetchedBatch;
 
+use super::ConsumerSide;
 use super::slot::Slot;
 use crate::message::Ready;
 use crate::topic::{Topic, Topics};
@@ -18,11 +20,16 @@ pub(crate) struct Messages {
     batch: Option<FetchedBatch>,
     ready: Option<Ready>,
     topics: Arc<Topics>,
+    bytes: usize,
+    side: Weak<ConsumerSide>,
 }
 
 impl Messages {
-    pub(crate) fn new(slot: Arc<Slot>, version: u32, batch: FetchedBatch, topics: Arc<Topics>) -> Self {
-        Self { slot, version, batch: Some(batch), ready: None, topics }
+    pub(super) fn new(slot: Arc<Slot>, version: u32, batch: FetchedBatch, side: &ConsumerSide) -> Self {
+        let bytes = batch.size_in_bytes();
+        slot.waiting.fetch_add(bytes, Ordering::AcqRel);
+        let (topics, side) = (side.topics.clone(), side.this.clone());
+        Self { slot, version, batch: Some(batch), ready: None, topics, bytes, side }
     }
 
     /// The next message, the program's from here on; `None` where there is none, or what is left is of an older version.
@@ -45,7 +52,10 @@ impl Messages {
                 self.ready = None;
             }
             match Ready::read(self.batch.as_mut()?, &self.topics) {
-                Some(Ok(ready)) => self.ready = Some(ready),
+                Some(Ok(ready)) => {
+                    self.slot.received.0.fetch_add(ready.left() as u64, Ordering::Relaxed);
+                    self.ready = Some(ready);
+                }
                 Some(Err(error)) => {
                     self.ready = Some(Ready::error(&error, &self.topics));
                     self.batch = None;
@@ -64,6 +74,23 @@ impl Messages {
     #[inline]
     pub(crate) fn is_outdated(&self) -> bool {
         self.slot.version() != self.version
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        let slot = &self.slot;
+        let before = slot.waiting.fetch_sub(self.bytes, Ordering::AcqRel);
+        if before == self.bytes
+            && slot.throttled.swap(false, Ordering::AcqRel)
+            && let Some(side) = self.side.upgrade()
+        {
+            let slot = slot.clone();
+            side.command(move |work| work.unthrottle(&slot));
+        }
+        if !self.is_outdated() {
+            slot.received.1.fetch_add(self.bytes as u64, Ordering::Relaxed);
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub mod offsets;
 pub mod poll;
 pub mod seek;
 mod slot;
+mod stats;
 pub mod subscription;
 mod work;
 
@@ -134,6 +135,11 @@ struct State {
     protocol: Option<felice::raw::RebalanceProtocol>,
     /// Uses of the legacy API, which excludes the other one.
     legacy: bool,
+    /// Rebalances, and the last.
+    rebalances: u64,
+    rebalanced: std::time::Instant,
+    /// What was subscribed to or closed last, and when.
+    changed: std::time::Instant,
 }
 
 /// The consuming half of a handle.
@@ -191,6 +197,9 @@ impl ConsumerSide {
                 member: GroupMetadata { generation_or_epoch: -1, ..GroupMetadata::default() },
                 protocol: None,
                 legacy: false,
+                rebalances: 0,
+                rebalanced: std::time::Instant::now(),
+                changed: std::time::Instant::now(),
             }),
             carry: Mutex::default(),
             polling: AtomicU32::new(0),
@@ -212,11 +221,6 @@ impl ConsumerSide {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What statistics tell of the group; `None` without one.
-    pub(crate) fn group_stats(&self) -> Option<serde_json::Value> {
-        None
     }
 
     /// Whether there is a group.

@@ -1,6 +1,6 @@
 //! A partition as the program's threads and the driver's share it: whoever pops a message writes nothing but atomics here.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use felice::TopicPartition;
@@ -90,7 +90,15 @@ pub(crate) struct Slot {
     /// The ends as of the last answer; [`offset::INVALID`] where there was none.
     pub(crate) low: AtomicI64,
     pub(crate) high: AtomicI64,
+    /// The end that was told last.
+    pub(crate) end: AtomicI64,
     pub(crate) paused: AtomicBool,
+    /// What waits in queues, in bytes.
+    pub(crate) waiting: AtomicUsize,
+    /// Nothing is fetched until less waits.
+    pub(crate) throttled: AtomicBool,
+    /// Records that were handed out, nearly, and their bytes.
+    pub(crate) received: (AtomicU64, AtomicU64),
     seldom: Mutex<Seldom>,
     stores: bool,
 }
@@ -110,7 +118,11 @@ impl Slot {
             has_note: AtomicBool::new(false),
             low: AtomicI64::new(offset::INVALID),
             high: AtomicI64::new(offset::INVALID),
+            end: AtomicI64::new(offset::INVALID),
             paused: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            throttled: AtomicBool::new(false),
+            received: (AtomicU64::new(0), AtomicU64::new(0)),
             seldom: Mutex::new(Seldom { used: Use::None, start: None, note: Vec::new(), fetch: None }),
             stores,
         })

@@ -91,6 +91,7 @@ impl Work<'_, '_> {
                 let Some(slot) = self.carry.by_fetch.get(&partition).cloned() else { return };
                 self.carry.failing.remove(&slot.name);
                 slot.high.store(offset, Ordering::Release);
+                slot.end.store(offset, Ordering::Release);
                 if self.side.settings.tells_end {
                     let text = format!("Fetch reached end of partition at offset {offset}");
                     let failure =
@@ -107,7 +108,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn deliver(&mut self, fetched: Fetched) {
+    fn deliver(&mut self, mut fetched: Fetched) {
         let Some(slot) = self.carry.by_fetch.get(&fetched.partition) else { return };
         slot.low.store(fetched.log_start_offset, Ordering::Release);
         slot.high.store(fetched.high_watermark, Ordering::Release);
@@ -119,9 +120,33 @@ impl Work<'_, '_> {
         if !self.carry.failing.is_empty() {
             self.carry.failing.remove(&slot.name);
         }
+        // One whose queue the program reads on its own must not take the room of the others.
+        if !slot.queue.leads_to(&self.side.queue) {
+            let waiting = slot.waiting.load(Ordering::Acquire) + fetched.records.len();
+            let fetch = &self.side.settings.fetch;
+            let share = fetch.buffer_bytes / 4 / self.carry.by_fetch.len().max(1);
+            if waiting > share.max(usize::try_from(fetch.max_partition_bytes).unwrap_or(0)) {
+                slot.throttled.store(true, Ordering::Release);
+                if let Some((fetcher, _)) = self.core.fetcher() {
+                    fetcher.throttle(fetched.partition, true);
+                }
+            }
+            if waiting > fetched.records.len() {
+                self.core.set_apart(&mut fetched);
+            }
+        }
         let batch = batch(fetched, self.side.settings.fetch.check_crcs);
-        let messages = Messages::new(slot.clone(), version, batch, self.side.topics.clone());
+        let messages = Messages::new(slot.clone(), version, batch, self.side);
         self.out(&slot.queue, Op::Messages(messages));
+    }
+
+    /// What waited of a partition was taken.
+    pub(super) fn unthrottle(&mut self, slot: &Slot) {
+        if let Some(id) = slot.fetch()
+            && let Some((fetcher, _)) = self.core.fetcher()
+        {
+            fetcher.throttle(id, false);
+        }
     }
 
     /// The fetcher reads a partition no more.

@@ -58,6 +58,6 @@ impl PartitionStats {
 }
 
 /// The partitions of a handle.
-pub(super) fn partitions(_kafka: &Kafka) -> Vec<PartitionStats> {
-    Vec::new()
+pub(super) fn partitions(kafka: &Kafka) -> Vec<PartitionStats> {
+    kafka.consumer.as_ref().map_or_else(Vec::new, |consumer| consumer.partition_stats())
 }
