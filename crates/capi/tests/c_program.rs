@@ -9,11 +9,7 @@ use felice::Client;
 use felice_broker::Broker;
 
 /// The C program, linked with the library that cargo has built beside this test; `None` where there is no C compiler.
-<<<<<<< HEAD
 fn build(dir: &Path, source: &str) -> Option<PathBuf> {
-=======
-fn build(dir: &Path, name: &str) -> Option<PathBuf> {
->>>>>>> 41dd574 (A partition whose queue is read late takes no room of others; statistics of consumers)
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     if Command::new(&compiler).arg("--version").output().is_err() {
         eprintln!("SKIPPED: there is no C compiler ({compiler})");
@@ -23,7 +19,6 @@ fn build(dir: &Path, name: &str) -> Option<PathBuf> {
     assert!(library.exists(), "cargo has built no {}", library.display());
     symlink(&library, dir.join("librdkafka.so.1")).unwrap();
     symlink("librdkafka.so.1", dir.join("librdkafka.so")).unwrap();
-<<<<<<< HEAD
     let program = dir.join("program");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = manifest.join("tests/c").join(source);
@@ -32,16 +27,6 @@ fn build(dir: &Path, name: &str) -> Option<PathBuf> {
         .args([&program, &source])
         .arg("-isystem")
         .arg(manifest.join("include"))
-=======
-    let program = dir.join(name);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = root.join("tests/c").join(name).with_extension("c");
-    let compiled = Command::new(&compiler)
-        .args(["-std=c99", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-g", "-o"])
-        .args([&program, &source])
-        .arg("-I")
-        .arg(root.join("include/librdkafka"))
->>>>>>> 41dd574 (A partition whose queue is read late takes no room of others; statistics of consumers)
         .arg("-L")
         .arg(dir)
         .arg("-lrdkafka")
@@ -75,11 +60,7 @@ async fn run<const N: usize>(program: &Path, arguments: [&str; N]) -> Output {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_c_program_gets_back_what_it_produced() {
     let dir = tempfile::tempdir().unwrap();
-<<<<<<< HEAD
     let Some(program) = build(dir.path(), "roundtrip.c") else { return };
-=======
-    let Some(program) = build(dir.path(), "roundtrip") else { return };
->>>>>>> 41dd574 (A partition whose queue is read late takes no room of others; statistics of consumers)
     let broker = Broker::builder().in_memory().start().await.unwrap();
     let client = Client::connect(broker.bootstrap()).await.unwrap();
     for compression in ["none", "lz4", "gzip", "zstd", "snappy"] {
@@ -98,17 +79,18 @@ async fn a_c_program_gets_back_what_it_produced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-<<<<<<< HEAD
 async fn a_c_program_commands_a_mock_cluster() {
     let dir = tempfile::tempdir().unwrap();
     let Some(program) = build(dir.path(), "mock.c") else { return };
     let output = run(&program, []).await;
     assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
-=======
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_c_program_is_in_a_group() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(program) = build(dir.path(), "group") else { return };
+    let Some(program) = build(dir.path(), "group.c") else { return };
     let broker = Broker::builder().in_memory().start().await.unwrap();
     let client = Client::connect(broker.bootstrap()).await.unwrap();
     for (protocol, strategy) in [("classic", "range"), ("classic", "cooperative-sticky"), ("consumer", "")] {
@@ -120,5 +102,4 @@ async fn a_c_program_is_in_a_group() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
     }
     broker.shutdown().await.unwrap();
->>>>>>> 41dd574 (A partition whose queue is read late takes no room of others; statistics of consumers)
 }

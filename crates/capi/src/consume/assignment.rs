@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use felice::{OffsetAndMetadata, TopicPartition};
 
+use super::failed::failed;
 use super::list::{Named, OwnedList, read};
 use super::slot::{Slot, Use};
 use super::work::{Starting, position};
 use super::{ConsumerSide, Proposed, Stage, State, grouped};
 use crate::boundary::guard;
-use super::failed::failed;
 use crate::handle::Kafka;
 use crate::types::{RespErr, TopicPartitionList, offset};
 
@@ -78,9 +78,8 @@ impl ConsumerSide {
                     return Err((RespErr::CONFLICT, text));
                 }
                 Method::Remove if !is_assigned => {
-                    let text = format!(
-                        "{topic} [{partition}] can't be unassigned since it is not in the current assignment"
-                    );
+                    let text =
+                        format!("{topic} [{partition}] can't be unassigned since it is not in the current assignment");
                     return Err((RespErr::INVALID_ARG, text));
                 }
                 _ => {}

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assignment::Method;
+use super::failed::failed;
 use super::work::Work;
 use super::{ConsumerSide, Stage, grouped, side};
 use crate::boundary::guard;
-use super::failed::failed;
 use crate::handle::Kafka;
 use crate::op::{Serve, Served, serve};
 use crate::queue::{Queue, QueueRef};
@@ -37,10 +37,11 @@ impl ConsumerSide {
         if first {
             state.subscription.clear();
         }
-        let answers = to.is_none() && state.told.take().is_some_and(|told| {
-            told.store(true, std::sync::atomic::Ordering::Release);
-            true
-        });
+        let answers = to.is_none()
+            && state.told.take().is_some_and(|told| {
+                told.store(true, std::sync::atomic::Ordering::Release);
+                true
+            });
         let is_member = state.member.generation_or_epoch >= 0 || state.proposed.is_some();
         // What was assigned by hand is given up by hand, and so is what nobody will answer for.
         if answers || !is_member {

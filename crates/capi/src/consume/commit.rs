@@ -130,7 +130,8 @@ impl ConsumerSide {
 impl Work<'_, '_> {
     /// A commit is done: its partitions remember it, and whoever waits is told.
     pub(super) fn committed(&mut self, commit: Commit, result: Result<Vec<(TopicPartition, ErrorCode)>, RespErr>) {
-        let codes: BTreeMap<TopicPartition, ErrorCode> = result.as_ref().cloned().unwrap_or_default().into_iter().collect();
+        let codes: BTreeMap<TopicPartition, ErrorCode> =
+            result.as_ref().cloned().unwrap_or_default().into_iter().collect();
         let request = result.err().unwrap_or(RespErr::NO_ERROR);
         let (mut wrong, mut last) = (0, RespErr::NO_ERROR);
         let mut answered = Vec::new();

@@ -75,9 +75,8 @@ impl Work<'_, '_> {
                 let named = |(partition, found): (TopicPartition, Result<_, ErrorCode>)| {
                     (partition, found.map_err(|code| RespErr(code.0.into())))
                 };
-                let result = result
-                    .map(|found| found.into_iter().map(named).collect())
-                    .map_err(|error| RespErr::of(&error));
+                let result =
+                    result.map(|found| found.into_iter().map(named).collect()).map_err(|error| RespErr::of(&error));
                 match self.carry.requests.remove(&request) {
                     Some(Asked::Start(starting)) => self.found(starting, result),
                     Some(Asked::Committed(told)) => told(result),
@@ -171,12 +170,8 @@ impl Work<'_, '_> {
             self.out(&queue, Op::Rebalance(Box::new(rebalance)));
             return;
         }
-        let named = |partition: TopicPartition| Named {
-            partition,
-            offset: offset::INVALID,
-            epoch: -1,
-            note: Vec::new(),
-        };
+        let named =
+            |partition: TopicPartition| Named { partition, offset: offset::INVALID, epoch: -1, note: Vec::new() };
         let (method, list) = match (assigns, incremental) {
             (true, true) => {
                 let is_new = |partition: &TopicPartition| !state.assigned.contains_key(partition);

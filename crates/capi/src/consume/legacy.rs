@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use felice::TopicPartition;
 
+use super::ConsumerSide;
 use super::poll::{fill, next};
 use super::slot::{Slot, Use};
 use super::work::{Starting, position};
-use super::ConsumerSide;
 use crate::boundary::{guard, set_last_error};
 use crate::conf::callbacks::ConsumeCb;
 use crate::handle::Kafka;
@@ -50,8 +50,8 @@ impl ConsumerSide {
         slot.set_used(Use::None);
         slot.bump();
         slot.next_turn();
-        let commits = (self.settings.commits_every.is_some() && slot.is_uncommitted())
-            .then(|| super::assignment::stored(&slot));
+        let commits =
+            (self.settings.commits_every.is_some() && slot.is_uncommitted()).then(|| super::assignment::stored(&slot));
         let (told, answer) = std::sync::mpsc::channel();
         self.command(move |work| {
             if let Some(commit) = commits {
@@ -77,7 +77,10 @@ impl ConsumerSide {
 unsafe fn of(rkt: *mut Topic, partition: i32) -> Option<(Arc<Kafka>, TopicPartition)> {
     // SAFETY: the caller vouches for `rkt`.
     let topic = unsafe { rkt.as_ref() }?;
-    Some((topic.handle().filter(|kafka| kafka.consumer.is_some())?, TopicPartition::new(topic.name.as_str(), partition)))
+    Some((
+        topic.handle().filter(|kafka| kafka.consumer.is_some())?,
+        TopicPartition::new(topic.name.as_str(), partition),
+    ))
 }
 
 /// # Safety
@@ -246,7 +249,9 @@ pub unsafe extern "C" fn rd_kafka_consume_callback(
 ) -> c_int {
     guard(-1, || {
         // SAFETY: the same promises.
-        let (Some((kafka, slot)), Some(callback)) = (unsafe { queue_of(rkt, partition) }, consume_cb) else { return -1 };
+        let (Some((kafka, slot)), Some(callback)) = (unsafe { queue_of(rkt, partition) }, consume_cb) else {
+            return -1;
+        };
         // SAFETY: the program's own function.
         let count = unsafe { call(&kafka, &slot.queue, timeout_ms, callback, opaque) };
         set_last_error(RespErr::NO_ERROR, 0);

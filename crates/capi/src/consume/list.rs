@@ -6,7 +6,8 @@ use felice::{OffsetAndMetadata, TopicPartition};
 
 use crate::boundary::{bytes, text};
 use crate::topic_partition::{
-    elements, rd_kafka_topic_partition_list_add, rd_kafka_topic_partition_list_destroy, rd_kafka_topic_partition_list_new,
+    elements, rd_kafka_topic_partition_list_add, rd_kafka_topic_partition_list_destroy,
+    rd_kafka_topic_partition_list_new,
 };
 use crate::types::{RespErr, TopicPartition as Element, TopicPartitionList};
 
@@ -30,7 +31,14 @@ impl OwnedList {
     }
 
     /// Adds a partition with an offset, what is noted beside it, and an error.
-    pub(crate) fn add_offset(&mut self, partition: &TopicPartition, offset: i64, epoch: i32, note: &[u8], err: RespErr) {
+    pub(crate) fn add_offset(
+        &mut self,
+        partition: &TopicPartition,
+        offset: i64,
+        epoch: i32,
+        note: &[u8],
+        err: RespErr,
+    ) {
         if let Some(element) = self.add(partition) {
             element.offset = offset;
             element.err = err;

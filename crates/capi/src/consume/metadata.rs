@@ -2,9 +2,9 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 
+use super::failed::failed;
 use super::grouped;
 use crate::boundary::guard;
-use super::failed::failed;
 use crate::handle::Kafka;
 use crate::types::RespErr;
 
@@ -242,7 +242,10 @@ mod tests {
             let (mut buffer, mut size, mut read) = (std::ptr::null_mut(), 0, std::ptr::null_mut());
             // SAFETY: all places are on this stack, and what is made is freed once.
             unsafe {
-                assert!(rd_kafka_consumer_group_metadata_write(&raw const metadata, &raw mut buffer, &raw mut size).is_null());
+                assert!(
+                    rd_kafka_consumer_group_metadata_write(&raw const metadata, &raw mut buffer, &raw mut size)
+                        .is_null()
+                );
                 assert!(rd_kafka_consumer_group_metadata_read(&raw mut read, buffer, size).is_null());
                 assert_eq!((*read).generation, 7);
                 assert_eq!((*read).instance, metadata.instance);

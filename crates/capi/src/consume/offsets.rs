@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use felice::{Error, ErrorKind, ListedOffset, OffsetSpec, TopicPartition};
 
+use super::failed::failed;
 use super::list::{elements_mut, epoch, name, note, read, write};
 use super::slot::Use;
 use super::work::Asked;
 use super::{ConsumerSide, grouped, side, wait};
 use crate::boundary::{guard, text};
-use super::failed::failed;
 use crate::handle::Kafka;
 use crate::topic::Topic;
 use crate::types::{Message, RespErr, TopicPartitionList, offset};

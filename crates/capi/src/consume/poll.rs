@@ -104,12 +104,13 @@ pub unsafe extern "C" fn rd_kafka_consumer_poll(rk: *mut Kafka, timeout_ms: c_in
         match unsafe { (rk.as_ref(), side(rk)) } {
             (Some(kafka), Some(side)) if side.has_group() => next(kafka, &side.queue, timeout_ms),
             (Some(_), Some(_)) => {
-                let failure = super::Failure::new(RespErr::UNKNOWN_GROUP, "rd_kafka_consumer_poll() requires a consumer with group.id");
+                let failure = super::Failure::new(
+                    RespErr::UNKNOWN_GROUP,
+                    "rd_kafka_consumer_poll() requires a consumer with group.id",
+                );
                 failure.into_message()
             }
-            _ => {
-                super::Failure::new(RespErr::UNKNOWN_GROUP, "Not a consumer").into_message()
-            }
+            _ => super::Failure::new(RespErr::UNKNOWN_GROUP, "Not a consumer").into_message(),
         }
     })
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use felice::TopicPartition;
 use felice::raw::Position;
 
+use super::failed::failed;
 use super::list::{elements_mut, name};
 use super::slot::Use;
 use super::{ConsumerSide, side};
 use crate::boundary::guard;
-use super::failed::failed;
 use crate::handle::Kafka;
 use crate::topic::Topic;
 use crate::types::{PARTITION_UA, RespErr, TopicPartitionList, offset};

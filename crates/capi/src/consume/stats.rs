@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::ConsumerSide;
-use super::slot::Use;
 use super::Stage;
+use super::slot::Use;
 use crate::stats::PartitionStats;
 
 impl ConsumerSide {

@@ -145,12 +145,8 @@ pub unsafe extern "C" fn rd_kafka_subscription(rk: *mut Kafka, topics: *mut *mut
             Ok(side) => side,
             Err(err) => return err,
         };
-        let names: Vec<TopicPartition> = side
-            .state()
-            .subscription
-            .iter()
-            .map(|topic| TopicPartition::new(topic.as_str(), PARTITION_UA))
-            .collect();
+        let names: Vec<TopicPartition> =
+            side.state().subscription.iter().map(|topic| TopicPartition::new(topic.as_str(), PARTITION_UA)).collect();
         // SAFETY: the caller vouches for the place.
         unsafe { topics.write(OwnedList::of(&names).give_away()) };
         RespErr::NO_ERROR

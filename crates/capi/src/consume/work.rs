@@ -25,7 +25,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Tells what became of a look-up of committed offsets.
-pub(super) type Told = Box<dyn FnOnce(Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, RespErr>)>, RespErr>) + Send>;
+pub(super) type Told =
+    Box<dyn FnOnce(Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, RespErr>)>, RespErr>) + Send>;
 
 /// A partition that starts once it is known where, and for which turn and version of it that is asked.
 #[derive(Clone, Debug)]
@@ -94,8 +95,7 @@ impl Work<'_, '_> {
                 slot.end.store(offset, Ordering::Release);
                 if self.side.settings.tells_end {
                     let text = format!("Fetch reached end of partition at offset {offset}");
-                    let failure =
-                        Failure::new(RespErr::PARTITION_EOF, &text).on(&slot, slot.fetched_for(), offset);
+                    let failure = Failure::new(RespErr::PARTITION_EOF, &text).on(&slot, slot.fetched_for(), offset);
                     self.out(&slot.queue, Op::ConsumerError(Box::new(failure)));
                 }
             }
