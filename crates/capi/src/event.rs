@@ -369,7 +369,15 @@ pub unsafe extern "C" fn rd_kafka_event_topic_partition(rkev: *mut Event) -> *mu
         match unsafe { rkev.as_ref() }.map(|event| &event.body) {
             Some(Body::Op(Op::ConsumerError(failure))) => {
                 failure.partition().map_or(std::ptr::null_mut(), |(topic, partition, offset)| {
-                    crate::topic_partition::alone(topic, partition, offset, failure.err)
+                    // SAFETY: the name ends in a NUL byte; the element is NULL or made just now.
+                    unsafe {
+                        let element = crate::topic_partition::single(topic.as_ptr(), partition);
+                        if let Some(element) = element.as_mut() {
+                            element.offset = offset;
+                            element.err = failure.err;
+                        }
+                        element
+                    }
                 })
             }
             _ => std::ptr::null_mut(),

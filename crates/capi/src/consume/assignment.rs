@@ -1,6 +1,5 @@
 //! What is read: `rd_kafka_assign`, whole and by steps. It is also how a program answers a rebalance.
 
-use std::ffi::c_void;
 use std::sync::Arc;
 
 use felice::{OffsetAndMetadata, TopicPartition};
@@ -11,6 +10,7 @@ use super::slot::{Slot, Use};
 use super::work::{Starting, position};
 use super::{ConsumerSide, Proposed, Stage, State, grouped};
 use crate::boundary::guard;
+use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
 use crate::types::{RespErr, TopicPartitionList, offset};
 
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn rd_kafka_assign(rk: *mut Kafka, partitions: *const Topi
 
 /// # Safety
 /// As for [`rd_kafka_incremental_assign`].
-unsafe fn step(rk: *mut Kafka, partitions: *const TopicPartitionList, method: Method) -> *mut c_void {
+unsafe fn step(rk: *mut Kafka, partitions: *const TopicPartitionList, method: Method) -> *mut ErrorObject {
     if partitions.is_null() {
         return failed(RespErr::INVALID_ARG, "partitions must not be NULL");
     }
@@ -215,7 +215,7 @@ unsafe fn step(rk: *mut Kafka, partitions: *const TopicPartitionList, method: Me
 pub unsafe extern "C" fn rd_kafka_incremental_assign(
     rk: *mut Kafka,
     partitions: *const TopicPartitionList,
-) -> *mut c_void {
+) -> *mut ErrorObject {
     // SAFETY: the same promises.
     guard(std::ptr::null_mut(), || unsafe { step(rk, partitions, Method::Add) })
 }
@@ -228,7 +228,7 @@ pub unsafe extern "C" fn rd_kafka_incremental_assign(
 pub unsafe extern "C" fn rd_kafka_incremental_unassign(
     rk: *mut Kafka,
     partitions: *const TopicPartitionList,
-) -> *mut c_void {
+) -> *mut ErrorObject {
     // SAFETY: the same promises.
     guard(std::ptr::null_mut(), || unsafe { step(rk, partitions, Method::Remove) })
 }

@@ -1,7 +1,6 @@
 //! The end of a consumer: its partitions are given up, in the program's sight where it wants to see it, what is stored is committed, and the
 //! group is left. Nothing waits for a broker for ever.
 
-use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use super::failed::failed;
 use super::work::Work;
 use super::{ConsumerSide, Stage, grouped, side};
 use crate::boundary::guard;
+use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
 use crate::op::{Serve, Served, serve};
 use crate::queue::{Queue, QueueRef};
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn rd_kafka_consumer_close(rk: *mut Kafka) -> RespErr {
 /// # Safety
 /// `rk` came from `rd_kafka_new`, `rkqu` from a call that gives a queue.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_consumer_close_queue(rk: *mut Kafka, rkqu: *mut QueueRef) -> *mut c_void {
+pub unsafe extern "C" fn rd_kafka_consumer_close_queue(rk: *mut Kafka, rkqu: *mut QueueRef) -> *mut ErrorObject {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for both.
         let (side, queue) = unsafe { (grouped(rk), rkqu.as_ref()) };

@@ -6,8 +6,8 @@ use felice::{OffsetAndMetadata, TopicPartition};
 
 use crate::boundary::{bytes, text};
 use crate::topic_partition::{
-    elements, rd_kafka_topic_partition_list_add, rd_kafka_topic_partition_list_destroy,
-    rd_kafka_topic_partition_list_new,
+    elements, leader_epoch, rd_kafka_topic_partition_list_add, rd_kafka_topic_partition_list_destroy,
+    rd_kafka_topic_partition_list_new, set_leader_epoch,
 };
 use crate::types::{RespErr, TopicPartition as Element, TopicPartitionList};
 
@@ -42,7 +42,7 @@ impl OwnedList {
         if let Some(element) = self.add(partition) {
             element.offset = offset;
             element.err = err;
-            set_epoch(element, epoch);
+            set_leader_epoch(element, epoch);
             set_note(element, note);
         }
     }
@@ -75,12 +75,7 @@ impl Drop for OwnedList {
 
 /// The leader's epoch of an element; −1 where it is not known.
 pub(crate) fn epoch(element: &Element) -> i32 {
-    let _ = element;
-    -1
-}
-
-pub(crate) fn set_epoch(element: &mut Element, epoch: i32) {
-    let _ = (element, epoch);
+    leader_epoch(element).unwrap_or(-1)
 }
 
 /// Notes something beside an element's offset.
@@ -108,7 +103,7 @@ fn set_note(element: &mut Element, note: &[u8]) {
 pub(crate) fn write(element: &mut Element, offset: i64, epoch: i32, note: &[u8], err: RespErr) {
     element.offset = offset;
     element.err = err;
-    set_epoch(element, epoch);
+    set_leader_epoch(element, epoch);
     set_note(element, note);
 }
 

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use super::failed::failed;
 use super::grouped;
 use crate::boundary::guard;
+use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
 use crate::types::RespErr;
 
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn rd_kafka_consumer_group_metadata_write(
     cgmd: *const GroupMetadata,
     bufferp: *mut *mut c_void,
     sizep: *mut usize,
-) -> *mut c_void {
+) -> *mut ErrorObject {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for the object.
         let Some(metadata) = (unsafe { cgmd.as_ref() }) else { return failed(RespErr::INVALID_ARG, "no object") };
@@ -217,7 +218,7 @@ pub unsafe extern "C" fn rd_kafka_consumer_group_metadata_read(
     cgmdp: *mut *mut GroupMetadata,
     buffer: *const c_void,
     size: usize,
-) -> *mut c_void {
+) -> *mut ErrorObject {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for the bytes.
         match parse(unsafe { crate::boundary::bytes(buffer, size) }.unwrap_or_default()) {

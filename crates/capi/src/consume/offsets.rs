@@ -1,7 +1,7 @@
 //! Offsets stored, committed, handed out, and where partitions begin and end.
 
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -15,6 +15,7 @@ use super::slot::Use;
 use super::work::Asked;
 use super::{ConsumerSide, grouped, side, wait};
 use crate::boundary::{guard, text};
+use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
 use crate::topic::Topic;
 use crate::types::{Message, RespErr, TopicPartitionList, offset};
@@ -80,7 +81,7 @@ pub unsafe extern "C" fn rd_kafka_offset_store(rkt: *mut Topic, partition: i32, 
 /// # Safety
 /// `rkmessage` came from a call that consumes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_offset_store_message(rkmessage: *mut Message) -> *mut c_void {
+pub unsafe extern "C" fn rd_kafka_offset_store_message(rkmessage: *mut Message) -> *mut ErrorObject {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for the message; its topic lives as long as the handle.
         let message = unsafe { rkmessage.as_ref() };
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn rd_kafka_position(rk: *mut Kafka, partitions: *mut Topi
             // SAFETY: an element of a list.
             let slot = unsafe { name(element) }.and_then(|partition| state.slots.get(&partition).cloned());
             element.offset = slot.as_ref().map_or(offset::INVALID, |slot| slot.app.offset());
-            super::list::set_epoch(element, slot.map_or(-1, |slot| slot.app.epoch()));
+            crate::topic_partition::set_leader_epoch(element, slot.map_or(-1, |slot| slot.app.epoch()));
             element.err = RespErr::NO_ERROR;
         }
         RespErr::NO_ERROR
@@ -302,7 +303,7 @@ pub unsafe extern "C" fn rd_kafka_offsets_for_times(
             match unsafe { name(element) }.and_then(|partition| found.get(&partition)) {
                 Some(Ok(listed)) => {
                     element.offset = listed.offset.unwrap_or(offset::END);
-                    super::list::set_epoch(element, listed.leader_epoch.unwrap_or(-1));
+                    crate::topic_partition::set_leader_epoch(element, listed.leader_epoch.unwrap_or(-1));
                     element.err = RespErr::NO_ERROR;
                 }
                 Some(Err(err)) => element.err = *err,

@@ -1,6 +1,6 @@
 //! Other positions: seek, pause, resume.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::sync::atomic::Ordering;
 
 use felice::TopicPartition;
@@ -11,6 +11,7 @@ use super::list::{elements_mut, name};
 use super::slot::Use;
 use super::{ConsumerSide, side};
 use crate::boundary::guard;
+use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
 use crate::topic::Topic;
 use crate::types::{PARTITION_UA, RespErr, TopicPartitionList, offset};
@@ -88,7 +89,7 @@ pub unsafe extern "C" fn rd_kafka_seek_partitions(
     rk: *mut Kafka,
     partitions: *mut TopicPartitionList,
     timeout_ms: c_int,
-) -> *mut c_void {
+) -> *mut ErrorObject {
     let _ = timeout_ms;
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for both.
