@@ -62,8 +62,10 @@ impl Mock {
         properties.set("security.protocol", "plaintext")?;
         let rtt = Duration::from_millis(u64::try_from(conf.int("test.mock.broker.rtt")).unwrap_or(0));
         mock.cluster.with(|c, now| {
-            // The nodes were just made.
-            c.nodes().into_iter().for_each(|node| drop(c.set_rtt(now, node, rtt)));
+            for node in c.nodes() {
+                // The nodes were just made.
+                let _ = c.set_rtt(now, node, rtt);
+            }
         });
         Ok(Some(mock))
     }
