@@ -173,6 +173,7 @@ impl Kafka {
                 kafka.name.to_string_lossy()
             )
         });
+        kafka.conf.tell(client_kind, &kafka.log);
         Ok(kafka)
     }
 
@@ -252,7 +253,10 @@ pub unsafe extern "C" fn rd_kafka_new(
             unsafe { rd_kafka_conf_destroy(own) };
         }
         match made {
-            Ok(kafka) => Arc::into_raw(kafka).cast_mut(),
+            Ok(kafka) => {
+                set_last_error(RespErr::NO_ERROR, 0);
+                Arc::into_raw(kafka).cast_mut()
+            }
             Err(error) => {
                 // SAFETY: the caller vouches for the buffer.
                 unsafe { write_text(errstr, errstr_size, error.message()) };

@@ -386,7 +386,7 @@ pub unsafe extern "C" fn rd_kafka_topic_partition_set_leader_epoch(rktpar: *mut 
 ///
 /// # Safety
 /// `topic` is NULL or ends in a NUL byte.
-pub(crate) unsafe fn single(topic: *const c_char, partition: i32) -> *mut TopicPartition {
+pub unsafe fn single(topic: *const c_char, partition: i32) -> *mut TopicPartition {
     // SAFETY: a block of the size, written before it is read; the caller vouches for the name.
     unsafe {
         let element = libc::malloc(size_of::<TopicPartition>()).cast::<TopicPartition>();

@@ -332,59 +332,6 @@ impl Conf {
             other => refuse(format!("Unsupported SASL mechanism: {other}")),
         }
     }
-
-    /// What is wrong without being an error: the lines that are logged, with level and facility `CONFWARN`.
-    pub(crate) fn warnings(&self, kind: ClientKind) -> Vec<String> {
-        let mut lines = super::show::marked(&self.values, kind);
-        if self.has_topic {
-            lines.extend(super::show::marked(&self.topic.values, kind));
-        }
-        if self.topic_overwritten {
-            lines.push(
-                "Topic configuration properties set in the global configuration were overwritten by explicitly \
-                 setting a default_topic_conf: recommend not using set_default_topic_conf"
-                    .to_owned(),
-            );
-        }
-        let backoff_max = self.int("retry.backoff.max.ms");
-        for name in ["retry.backoff.ms", "topic.metadata.refresh.fast.interval.ms"] {
-            let backoff = self.int(name);
-            if backoff > backoff_max && (name == "retry.backoff.ms" || self.is_set(name)) {
-                lines.push(format!(
-                    "Configuration `{name}` with value {backoff} is greater than configuration `retry.backoff.max.ms` \
-                     with value {backoff_max}. A static backoff with value `retry.backoff.max.ms` will be applied."
-                ));
-            }
-        }
-        let (wait, timeout) = (self.int("fetch.wait.max.ms"), self.int("socket.timeout.ms"));
-        if kind.consumes() && wait + 1000 > timeout {
-            lines.push(format!(
-                "Configuration property `fetch.wait.max.ms` ({wait}) should be set lower than `socket.timeout.ms` \
-                 ({timeout}) by at least 1000ms to avoid blocking and timing out sub-sequent requests"
-            ));
-        }
-        let mechanism = self.text("sasl.mechanisms").unwrap_or_default();
-        let sasl = self.text("security.protocol").unwrap_or_default().starts_with("sasl");
-        if self.is_set("sasl.mechanisms") && !sasl {
-            lines.push(format!(
-                "Configuration property `sasl.mechanism` set to `{mechanism}` but `security.protocol` is not configured \
-                 for SASL: recommend setting `security.protocol` to SASL_SSL or SASL_PLAINTEXT"
-            ));
-        }
-        if self.is_set("sasl.username") && !mechanism.starts_with("SCRAM") && mechanism != "PLAIN" {
-            lines.push(
-                "Configuration property `sasl.username` only applies when `sasl.mechanism` is set to \
-                 PLAIN or SCRAM-SHA-.."
-                    .to_owned(),
-            );
-        }
-        if self.text("bootstrap.servers").is_none() {
-            lines.push(
-                "No `bootstrap.servers` configured: client will not be able to connect to Kafka cluster".to_owned(),
-            );
-        }
-        lines
-    }
 }
 
 /// A name as brokers accept it in ApiVersions (KIP-511): letters, digits, dots and dashes, a letter or digit first and last.

@@ -159,11 +159,17 @@ pub struct Interceptors {
 /// What a request's or an answer's interceptors hear of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange<'a> {
+    /// Its descriptor, −1 where there is none.
     pub(crate) socket: c_int,
+    /// The broker's name.
     pub(crate) broker: &'a CStr,
+    /// Its id, −1 where it is not known.
     pub(crate) broker_id: i32,
+    /// The request's kind.
     pub(crate) api_key: i16,
+    /// The version spoken.
     pub(crate) api_version: i16,
+    /// Its number on the connection.
     pub(crate) correlation_id: i32,
     /// Bytes with the length in front.
     pub(crate) size: usize,

@@ -3,7 +3,7 @@
 //! - `table`: every property; `values`: reading and keeping them; `patterns`: lists of regular expressions
 //! - [`callbacks`]: functions of the program, [`interceptors`] and `plugins`: those of others
 //! - `topic`: settings by topic; `certificates`: keys and certificates from memory
-//! - `finalize`: what `rd_kafka_new` checks and adjusts; `mapping`: which settings of our client that makes
+//! - `finalize`: what `rd_kafka_new` checks and adjusts; `warnings`: what it says of that; `mapping`: which settings of our client that makes
 //! - `exports`: the C functions; `show`: the table as text
 
 pub mod callbacks;
@@ -18,6 +18,7 @@ mod show;
 mod table;
 mod topic;
 mod values;
+mod warnings;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::Arc;
@@ -192,7 +193,7 @@ impl Conf {
     }
 
     /// What the program has set, by name, as `debug=conf` logs it: no passwords.
-    pub(crate) fn set_and_shown(&self) -> Vec<(&'static str, String)> {
+    fn set_and_shown(&self) -> Vec<(&'static str, String)> {
         let set = properties(Scope::Global).filter(|property| self.values.set_value(property.name).is_some());
         set.filter_map(|property| {
             let shown = if property.sensitive { Some("[redacted]".to_owned()) } else { self.shown(property) };
@@ -286,7 +287,10 @@ impl Asking {
     /// As for [`set_through`].
     unsafe fn ask(&self, name: &CStr) -> Option<Result<(), Failure>> {
         // SAFETY: the caller vouches for `conf`; the list is a copy, so no borrow lasts over the calls.
-        let methods = unsafe { (&(*self.conf).interceptors).on_conf_set.all() };
+        let methods = unsafe {
+            let interceptors = &(*self.conf).interceptors;
+            interceptors.on_conf_set.all()
+        };
         for method in methods.iter() {
             let (conf, value, opaque) = (self.conf, self.value, method.opaque);
             // SAFETY: the program's own function with the arguments that it was promised.
@@ -297,7 +301,8 @@ impl Asking {
                     // SAFETY: not NULL, and what an interceptor takes is text.
                     let value = (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned());
                     // SAFETY: the caller vouches for `conf`.
-                    unsafe { (&mut (*conf).taken).push((name.to_owned(), value)) };
+                    let taken = unsafe { &mut (*conf).taken };
+                    taken.push((name.to_owned(), value));
                     return Some(Ok(()));
                 }
                 other => return Some(Err((other, None))),
@@ -315,7 +320,8 @@ unsafe fn duplicate(old: *const Conf, filter_count: usize, filter: *const *const
     let new = Box::into_raw(Box::new(Conf::new()));
     // SAFETY: `old` is valid, `new` was just made; no borrow lasts over a call of an interceptor.
     unsafe {
-        for method in (&(*old).interceptors).on_conf_dup.all().iter() {
+        let interceptors = &(*old).interceptors;
+        for method in interceptors.on_conf_dup.all().iter() {
             // Its error has nobody to go to.
             let _ = (method.call)(new, old, filter_count, filter, method.opaque);
         }
@@ -361,7 +367,8 @@ unsafe fn copy(new: *mut Conf, old: *const Conf, property: &'static Property, le
             (Kind::Pointer, "ssl_engine_callback_data") => (*new).engine_callback_data = (*old).engine_callback_data,
             (Kind::Pointer, "default_topic_conf") => {
                 (*new).has_topic = (*old).has_topic;
-                (*new).topic = Box::new((*old).topic.duplicate());
+                let topic = &(*old).topic;
+                *(*new).topic = topic.duplicate();
             }
             (Kind::Pointer, name) => {
                 let from = (*old).callbacks;

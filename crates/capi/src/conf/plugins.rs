@@ -41,7 +41,8 @@ pub(super) unsafe fn load(conf: *mut Conf, paths: Option<&CStr>) -> Result<(), S
         let path = CString::new(path).unwrap_or_default();
         // SAFETY: the caller vouches for `conf`; no borrow lasts over the call.
         unsafe {
-            if (&(*conf).plugins).iter().any(|known| known.path == path) {
+            let loaded = &(*conf).plugins;
+            if loaded.iter().any(|known| known.path == path) {
                 continue;
             }
             match begin(conf, &path) {

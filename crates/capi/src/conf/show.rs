@@ -1,39 +1,11 @@
-//! The table as text: `rd_kafka_conf_properties_show`, and the warnings that follow from a property's marks.
+//! The table as text: `rd_kafka_conf_properties_show`.
 
 use felice::config::find_property;
 
-use super::ClientKind;
 use super::table::{Importance, Kind, Property, Role, Scope, find_exact, properties};
 use super::values::Values;
 
-/// What is logged of properties that are set and deprecated, experimental, or not for this kind of handle.
-pub(super) fn marked(values: &Values, kind: ClientKind) -> Vec<String> {
-    let (other, own, others) = match kind {
-        ClientKind::Producer => (Role::Consumer, "producer", "consumer"),
-        ClientKind::Consumer | ClientKind::ShareConsumer => (Role::Producer, "consumer", "producer"),
-    };
-    let mut lines = Vec::new();
-    for property in properties(values.scope()).filter(|property| values.set_value(property.name).is_some()) {
-        let name = property.name;
-        let mark = match (property.deprecated, property.experimental) {
-            (true, true) => Some("deprecated and experimental"),
-            (true, false) => Some("deprecated"),
-            (false, true) => Some("experimental"),
-            (false, false) => None,
-        };
-        if let Some(mark) = mark {
-            lines.push(format!("Configuration property {name} is {mark}: {}", meaning(property)));
-        }
-        if property.role == other {
-            lines.push(format!(
-                "Configuration property {name} is a {others} property and will be ignored by this {own} instance"
-            ));
-        }
-    }
-    lines
-}
-
-fn meaning(property: &Property) -> &'static str {
+pub(super) fn meaning(property: &Property) -> &'static str {
     if property.deprecated {
         return "no longer used";
     }

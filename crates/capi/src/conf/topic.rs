@@ -45,7 +45,7 @@ impl TopicConf {
     }
 
     /// Yes or no.
-    pub(crate) fn flag(&self, name: &str) -> bool {
+    pub fn flag(&self, name: &str) -> bool {
         self.values.int(name) != 0
     }
 

@@ -19,31 +19,34 @@ pub struct ErrorObject {
 
 impl ErrorObject {
     /// An error; without a text, the code's own holds.
-    pub(crate) fn new(code: RespErr, text: impl Into<String>) -> Self {
+    pub fn new(code: RespErr, text: impl Into<String>) -> Self {
         let text = CString::new(text.into()).ok().filter(|text| !text.is_empty());
         Self { code, text, fatal: false, retriable: false, txn_requires_abort: false }
     }
 
     /// The handle is of no use any more.
-    pub(crate) fn fatal(mut self) -> Self {
+    #[must_use]
+    pub fn fatal(mut self) -> Self {
         self.fatal = true;
         self
     }
 
     /// The call may be made again.
-    pub(crate) fn retriable(mut self) -> Self {
+    #[must_use]
+    pub fn retriable(mut self) -> Self {
         self.retriable = true;
         self
     }
 
     /// The transaction must be aborted.
-    pub(crate) fn txn_requires_abort(mut self) -> Self {
+    #[must_use]
+    pub fn txn_requires_abort(mut self) -> Self {
         self.txn_requires_abort = true;
         self
     }
 
     /// Gives it to the program, which calls [`rd_kafka_error_destroy`].
-    pub(crate) fn give(self) -> *mut Self {
+    pub fn give(self) -> *mut Self {
         Box::into_raw(Box::new(self))
     }
 }
