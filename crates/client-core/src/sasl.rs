@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{self, ApiKey, SaslAuthenticateRequest, SaslHandshakeRequest};
 use felice_protocol::primitives::Frame;
 use felice_protocol::sasl::{self, BearerToken, Mechanism, SaslClient, SaslError};
@@ -93,14 +94,16 @@ impl SaslExchange {
             (Stage::Start, _) => {
                 self.stage = Stage::Handshake;
                 if versions.common(ApiKey::SASL_HANDSHAKE, 1, 1).is_none() {
-                    return Err(Error::new(ErrorKind::Authentication, "the broker offers no SASL on this listener")
-                        .hinting("check security.protocol: this port may be one without SASL"));
+                    return Err(no_sasl_here());
                 }
                 let request = SaslHandshakeRequest { mechanism: self.client.mechanism().into() };
                 Ok(SaslStep::Send(messages::encode_request(correlation_id, Some(client_id), 1, &request)?))
             }
             (Stage::Handshake, Some(frame)) => {
                 let (_, response) = messages::decode_response::<SaslHandshakeRequest>(1, frame)?;
+                if response.error_code == ErrorCode::ILLEGAL_SASL_STATE {
+                    return Err(no_sasl_here().code_of(response.error_code));
+                }
                 if let Err(code) = response.error_code.ok() {
                     return Err(refused(self.client.not_offered(&response.mechanisms)).code_of(code));
                 }
@@ -130,6 +133,11 @@ impl SaslExchange {
         let request = SaslAuthenticateRequest { auth_bytes, ..SaslAuthenticateRequest::default() };
         Ok(SaslStep::Send(messages::encode_request(correlation_id, Some(client_id), self.version, &request)?))
     }
+}
+
+fn no_sasl_here() -> Error {
+    Error::new(ErrorKind::Authentication, "the broker offers no SASL on this listener")
+        .hinting("check security.protocol: this port may be one without SASL")
 }
 
 fn refused(error: SaslError) -> Error {

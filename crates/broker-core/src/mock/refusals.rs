@@ -21,6 +21,8 @@ pub(super) fn refuse(asked: &Asked, error_code: ErrorCode) -> Result<Frame, Refu
         ApiKey::OFFSET_COMMIT => offset_commit(asked, error_code),
         ApiKey::OFFSET_FETCH => offset_fetch(asked, error_code),
         ApiKey::JOIN_GROUP => join_group(asked, error_code),
+        ApiKey::SASL_HANDSHAKE => asked.answer(&SaslHandshakeResponse { error_code, ..Default::default() }),
+        ApiKey::SASL_AUTHENTICATE => asked.answer(&SaslAuthenticateResponse { error_code, ..Default::default() }),
         ApiKey::HEARTBEAT => asked.answer(&HeartbeatResponse { error_code, ..Default::default() }),
         ApiKey::LEAVE_GROUP => asked.answer(&LeaveGroupResponse { error_code, ..Default::default() }),
         ApiKey::SYNC_GROUP => asked.answer(&SyncGroupResponse { error_code, ..Default::default() }),

@@ -13,6 +13,7 @@ use crate::{Failure, Skip, cache, kafka, process};
 
 mod console;
 pub mod exchange;
+pub mod secured;
 
 const RUN_WITHIN: Duration = Duration::from_secs(180);
 const BUILD_WITHIN: Duration = Duration::from_secs(600);
