@@ -95,7 +95,7 @@ fn ways(broker: &Broker, files: &Files) -> Vec<Way> {
             ("mechanism", mechanism.to_owned()),
             ("user", USER.to_owned()),
             ("password", PASSWORD.to_owned()),
-            ("life", "3".to_owned()),
+            ("life", "10".to_owned()),
         ]);
         let mut wrong = way.clone();
         wrong.extend([
@@ -215,7 +215,7 @@ async fn apache_kafka_takes_our_certificate_and_our_tokens_and_renews_our_sessio
         .set("security.protocol", "sasl_ssl")
         .set("sasl.mechanism", "OAUTHBEARER")
         .set("enable.sasl.oauthbearer.unsecure.jwt", "true")
-        .set("sasl.oauthbearer.config", "principal=alice lifeSeconds=3 extension_traceId=7");
+        .set("sasl.oauthbearer.config", "principal=alice lifeSeconds=5 extension_traceId=7");
     tokio::join!(
         stays_in(unsecured, "tokens"),
         stays_in(sasl().sasl(Sasl::ScramSha512 { user: user.clone(), password: password.clone() }), "scram"),
