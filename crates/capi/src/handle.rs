@@ -22,6 +22,7 @@ use crate::mock::Mock;
 use crate::op::serve_all;
 use crate::produce::ProducerSide;
 use crate::queue::Queue;
+use crate::sasl::Sasl;
 use crate::sockets;
 use crate::topic::Topics;
 use crate::types::RespErr;
@@ -74,6 +75,7 @@ pub struct Kafka {
     pub(crate) consumer: Option<Arc<ConsumerSide>>,
     pub(crate) log: Arc<Logger>,
     pub(crate) brokers: Arc<Brokers>,
+    pub(crate) sasl: Sasl,
     pub(crate) background: Background,
     /// When it was made.
     pub(crate) since: Instant,
@@ -118,7 +120,8 @@ impl Kafka {
         let brokers = Arc::new(Brokers::new(log.clone(), main.clone(), errors, conf));
         brokers.configured(properties.client_config()?.bootstrap.into_iter());
         let seen = brokers.clone();
-        let setup = Setup::default().observer(move |what| seen.see(what));
+        let sasl = Sasl::new(conf, &main);
+        let setup = Setup::default().observer(move |what| seen.see(what)).tokens(sasl.tokens(conf));
         let client = match sockets::connector(conf) {
             Some(connector) => setup.connector(connector).client(properties.clone())?,
             None => setup.client(properties.clone())?,
@@ -146,6 +149,7 @@ impl Kafka {
             consumer,
             log,
             brokers,
+            sasl,
             background: Background::default(),
             since: Instant::now(),
             ending: AtomicBool::new(false),
@@ -304,6 +308,7 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
             producer.end();
         }
         kafka.main.close();
+        kafka.sasl.end();
         kafka.background.end();
         kafka.log.detach();
     });

@@ -39,6 +39,7 @@ pub mod partitioner;
 pub mod pending;
 pub mod produce;
 pub mod queue;
+pub mod sasl;
 mod sockets;
 mod stats;
 pub mod topic;

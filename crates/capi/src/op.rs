@@ -28,6 +28,8 @@ pub(crate) enum Op {
     Rebalance(Box<Rebalance>),
     /// What came of a commit.
     OffsetCommit(Box<CommitResult>),
+    /// A token is wanted: `sasl.oauthbearer.config`.
+    OauthRefresh(CString),
     /// Something of the library's own for whichever thread serves the queue.
     Call(Call),
 }
@@ -51,6 +53,7 @@ impl Op {
             | Self::Log(_)
             | Self::Rebalance(_)
             | Self::OffsetCommit(_)
+            | Self::OauthRefresh(_)
             | Self::Call(_) => true,
         }
     }
@@ -65,6 +68,7 @@ impl Op {
             Self::OffsetCommit(_) => kind::OFFSET_COMMIT,
             Self::Stats(_) => kind::STATS,
             Self::Log(_) => kind::LOG,
+            Self::OauthRefresh(_) => kind::OAUTHBEARER_TOKEN_REFRESH,
             Self::Call(_) => kind::NONE,
         }
     }
@@ -241,6 +245,7 @@ fn carry_out(kafka: &Kafka, queue: &Queue, op: Op, how: Serve) -> Option<Op> {
                 }
             }
         }
+        Op::OauthRefresh(config) => crate::sasl::call(kafka, &config),
         Op::Log(line) => kafka.log.print(&line),
     }
     None

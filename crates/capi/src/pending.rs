@@ -177,7 +177,6 @@ answer! {
     rd_kafka_group_result_error
     rd_kafka_group_result_partitions
     rd_kafka_messages_get
-    rd_kafka_queue_get_sasl
     rd_kafka_share_consumer_new
     rd_kafka_share_partition_offsets_list_get
     rd_kafka_share_partition_offsets_offsets
@@ -236,8 +235,6 @@ answer! {
     rd_kafka_NewTopic_set_config
     rd_kafka_NewTopic_set_replica_assignment
     rd_kafka_mock_sharegroup_get_member_ids
-    rd_kafka_oauthbearer_set_token
-    rd_kafka_oauthbearer_set_token_failure
     rd_kafka_share_acknowledge
     rd_kafka_share_acknowledge_offset
     rd_kafka_share_acknowledge_type
@@ -262,8 +259,6 @@ answer! {
     rd_kafka_begin_transaction
     rd_kafka_commit_transaction
     rd_kafka_init_transactions
-    rd_kafka_sasl_background_callbacks_enable
-    rd_kafka_sasl_set_credentials
     rd_kafka_send_offsets_to_transaction
     rd_kafka_share_commit_async
     rd_kafka_share_commit_sync
@@ -308,7 +303,6 @@ answer! {
     rd_kafka_UserScramCredentialsDescription_user
     rd_kafka_consumer_group_state_name
     rd_kafka_consumer_group_type_name
-    rd_kafka_event_config_string
     rd_kafka_group_result_name
     rd_kafka_topic_result_error_string
     rd_kafka_topic_result_name

@@ -229,10 +229,11 @@ impl ClientBuilder {
             return Err(error);
         }
         let config = self.properties.client_config()?;
+        let tokens = setup.tokens.or(self.tokens);
         if let Some(sasl) = &config.sasl
             && sasl.mechanism == SaslMechanism::OAuthBearer
             && sasl.unsecured_jwt.is_none()
-            && self.tokens.is_none()
+            && tokens.is_none()
         {
             return Err(Error::new(ErrorKind::Config, "OAUTHBEARER needs somebody who gives tokens").hinting(
                 "use ClientBuilder::sasl with Sasl::oauthbearer; for development, enable.sasl.oauthbearer.unsecure.jwt",
@@ -245,7 +246,7 @@ impl ClientBuilder {
         let seat = Seat::take()?;
         let shared = DriverShared::new(seat.handle().clone());
         let core = ClientCore::new(config.clone(), seed());
-        let mut driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes, self.tokens);
+        let mut driver = Driver::new(core, shared.clone(), options, config.receive_message_max_bytes, tokens);
         driver.observer = setup.observer;
         seat.handle().spawn(driver.run());
         Ok(Client { inner: Arc::new(Inner { shared, properties: self.properties, config, _seat: seat }) })

@@ -10,6 +10,7 @@ use felice_net::Connector;
 use felice_protocol::primitives::Frame;
 
 use crate::client::Client;
+use crate::token::TokenSource;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,7 @@ impl Observer {
 pub struct Setup {
     pub(crate) connector: Option<Arc<dyn Connector>>,
     pub(crate) observer: Option<Observer>,
+    pub(crate) tokens: Option<TokenSource>,
 }
 
 impl Setup {
@@ -88,6 +90,13 @@ impl Setup {
     #[must_use]
     pub fn observer(mut self, observer: impl FnMut(Observed<'_>) + Send + 'static) -> Self {
         self.observer = Some(Observer(Box::new(observer)));
+        self
+    }
+
+    /// Where its tokens for OAUTHBEARER come from.
+    #[must_use]
+    pub fn tokens(mut self, tokens: Option<TokenSource>) -> Self {
+        self.tokens = tokens;
         self
     }
 

@@ -28,6 +28,7 @@ use crate::driver::{Driver, waker};
 use crate::fetched_batch::FetchedBatch;
 pub use crate::observe::{Observed, Setup};
 use crate::producer::Tag;
+pub use crate::token::TokenSource;
 
 /// How many driver threads there are in this process.
 pub fn threads() -> usize {

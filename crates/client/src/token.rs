@@ -38,7 +38,8 @@ impl TokenSource {
         Self(Source::Asked(Arc::new(move || Box::pin(provider()))))
     }
 
-    pub(crate) fn told(wanted: impl Fn() + Send + Sync + 'static) -> Self {
+    /// A function that is told that one is needed; somebody gives it by [`Client::set_token`](crate::Client::set_token).
+    pub fn told(wanted: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Source::Told(Arc::new(wanted)))
     }
 
