@@ -148,6 +148,14 @@ impl Work<'_, '_> {
     /// The group gives or takes partitions.
     fn propose(&mut self, id: ProposalId, assigns: bool, incremental: bool, partitions: Vec<TopicPartition>) {
         let side = self.side;
+        if assigns && partitions.is_empty() && !self.is_any_topic_there() {
+            // Nothing is there to rebalance: librdkafka would not have joined.
+            let now = self.core.now();
+            if let Some(member) = self.core.member() {
+                member.accept(now, id);
+            }
+            return;
+        }
         let mut state = side.state();
         state.proposed = Some(Proposed { id, assigns });
         state.rebalances += 1;
@@ -182,6 +190,18 @@ impl Work<'_, '_> {
             (false, false) => (Method::Whole, Vec::new()),
         };
         side.carry_out(&mut state, method, list);
+    }
+
+    /// Whether one of the topics that are subscribed to exists.
+    fn is_any_topic_there(&mut self) -> bool {
+        let metadata = self.core.metadata();
+        let Some(member) = self.core.member() else { return false };
+        // With KIP-848 the coordinator knows the topics of a pattern, and this side does not.
+        let by_coordinator = member.group_protocol() == felice::GroupProtocol::Consumer;
+        member.subscription().is_some_and(|(wanted, topics)| match wanted {
+            felice::Subscription::Pattern(_) if by_coordinator => true,
+            _ => topics.iter().any(|topic| metadata.topics.contains_key(topic)),
+        })
     }
 
     /// Tells the member whether the program polls.

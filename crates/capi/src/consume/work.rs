@@ -193,7 +193,7 @@ impl Work<'_, '_> {
 
     /// There is no offset to read from: what `auto.offset.reset` says.
     pub(super) fn reset(&mut self, slot: &Arc<Slot>, at: i64, err: RespErr, why: &str) {
-        let to = match self.side.settings.reset {
+        let to = match reset_of(slot).unwrap_or(self.side.settings.reset) {
             OffsetReset::Earliest => Position::Start,
             OffsetReset::Latest => Position::End,
             OffsetReset::ByDuration(age) => Position::not_older(self.core.now(), age),
@@ -386,6 +386,16 @@ impl Work<'_, '_> {
 
 fn is_missing(err: RespErr) -> bool {
     err.0 == i32::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0)
+}
+
+/// What the settings of its topic say about a partition without an offset.
+fn reset_of(slot: &Slot) -> Option<OffsetReset> {
+    let conf = slot.topic.conf.as_ref()?;
+    match conf.text("auto.offset.reset")? {
+        "smallest" | "earliest" | "beginning" => Some(OffsetReset::Earliest),
+        "largest" | "latest" | "end" => Some(OffsetReset::Latest),
+        _ => Some(OffsetReset::Fail),
+    }
 }
 
 /// A place as C names it; `None` for what only a group or `auto.offset.reset` knows.
