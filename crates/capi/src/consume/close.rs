@@ -98,6 +98,7 @@ impl ConsumerSide {
             state.slots.values().cloned().collect()
         };
         for slot in &slots {
+            self.save(slot);
             slot.bump();
             slot.queue.close();
         }

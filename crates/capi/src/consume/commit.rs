@@ -83,7 +83,8 @@ impl ConsumerSide {
             None => state.assigned.values().collect(),
             Some(names) => names.iter().filter_map(|name| state.slots.get(name)).collect(),
         };
-        slots.into_iter().filter(|slot| slot.is_uncommitted()).map(|slot| stored(slot)).collect()
+        let ours = |slot: &&Arc<Slot>| slot.is_uncommitted() && (!state.legacy || self.file(slot).is_none());
+        slots.into_iter().filter(ours).map(|slot| stored(slot)).collect()
     }
 
     pub(super) fn commit_in_background(&self) {

@@ -25,12 +25,20 @@ impl ConsumerSide {
         if partition.partition < 0 {
             return Err((RespErr::UNKNOWN_PARTITION, libc::ESRCH));
         }
-        let without_group = from == offset::STORED && !self.has_group();
-        if !is_known || without_group || !state.subscription.is_empty() {
-            return Err((RespErr::INVALID_ARG, libc::EINVAL));
+        let wrong = Err((RespErr::INVALID_ARG, libc::EINVAL));
+        if !is_known || !state.subscription.is_empty() {
+            return wrong;
+        }
+        let Some(slot) = self.slot(&mut state, &partition) else { return wrong };
+        let file = self.file(&slot).filter(|_| from == offset::STORED);
+        if from == offset::STORED && file.is_none() && !self.has_group() {
+            return wrong;
         }
         state.legacy = true;
-        let Some(slot) = self.slot(&mut state, &partition) else { return Err((RespErr::INVALID_ARG, libc::EINVAL)) };
+        let from = match file {
+            Some(path) => super::files::load(&path).unwrap_or(offset::INVALID),
+            None => from,
+        };
         slot.set_used(Use::Started);
         let (version, turn) = (slot.bump(), slot.next_turn());
         slot.app.clear();
@@ -50,6 +58,7 @@ impl ConsumerSide {
         slot.set_used(Use::None);
         slot.bump();
         slot.next_turn();
+        self.save(&slot);
         let commits =
             (self.settings.commits_every.is_some() && slot.is_uncommitted()).then(|| super::assignment::stored(&slot));
         let (told, answer) = std::sync::mpsc::channel();

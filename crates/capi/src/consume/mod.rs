@@ -10,7 +10,7 @@
 //! - `commit`, `offsets`, `seek`: offsets stored, committed, looked up; positions
 //! - `poll`: messages out
 //! - `close`: the end
-//! - `legacy`: the consumer without a group
+//! - `legacy`: the consumer without a group; `files`: where it may keep its offsets
 //! - `metadata`: who a member is, for transactions
 //!
 //! The program's threads change [`State`] under its lock and then command the driver, in the same order; only the driver's thread touches the
@@ -21,6 +21,7 @@ pub mod assignment;
 pub mod close;
 pub mod commit;
 mod failed;
+mod files;
 mod group;
 pub mod legacy;
 mod list;
@@ -44,6 +45,7 @@ use felice::raw::{ConsumerConfig, FetchConfig, OffsetReset, ProposalId, RawConsu
 use felice::{Client, Error, ErrorKind, GroupMetadata, Properties, TopicPartition};
 
 pub(crate) use self::commit::CommitResult;
+use self::files::Files;
 pub(crate) use self::group::Rebalance;
 pub(crate) use self::messages::{Failure, Messages};
 use self::slot::Slot;
@@ -71,6 +73,7 @@ struct Settings {
     /// The program wants to hear of rebalances, and so answers them itself.
     tells_rebalance: bool,
     tells_commit: bool,
+    files: Files,
 }
 
 impl Settings {
@@ -94,6 +97,10 @@ impl Settings {
             patience: millis("topic.metadata.propagation.max.ms"),
             tells_rebalance: conf.callbacks.rebalance_cb.is_some() || conf.enabled_events & kind::REBALANCE != 0,
             tells_commit: conf.callbacks.offset_commit_cb.is_some() || conf.enabled_events & kind::OFFSET_COMMIT != 0,
+            files: Files {
+                wanted: conf.topic.text("offset.store.method") == Some("file"),
+                path: conf.topic.text("offset.store.path").unwrap_or(".").to_owned(),
+            },
         })
     }
 }

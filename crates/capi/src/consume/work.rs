@@ -23,6 +23,8 @@ use crate::types::{RespErr, offset};
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Until committed offsets that could not be told, or a partition that could not be read, are asked for again.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Until an offset that could not be looked up is asked for again.
+const QUERY_AGAIN: Duration = Duration::from_millis(100);
 
 /// Tells what became of a look-up of committed offsets.
 pub(super) type Told =
@@ -158,6 +160,16 @@ impl Work<'_, '_> {
             return;
         }
         let err = RespErr::of(error);
+        if !matches!(slot.start(), Some(Position::Offset(_))) {
+            // Where to start could not be asked.
+            let (slot, turn) = (slot.clone(), slot.turn());
+            self.later(QUERY_AGAIN, move |work| {
+                if slot.turn() == turn {
+                    work.reset(&slot, position, err, "failed to query logical offset");
+                }
+            });
+            return;
+        }
         if self.carry.failing.insert(slot.name.clone(), err) != Some(err) {
             let text = match text_of(err).filter(|_| error.code().is_some()) {
                 Some(text) => format!("Fetch failed at offset {position}: {}", text.to_string_lossy()),
