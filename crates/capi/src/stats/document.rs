@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
 use felice::protocol::messages::ApiKey;
+use felice::raw::ClusterMetadata;
 use serde_json::{Map, Value, json};
 
 use super::{PartitionStats, Window};
@@ -17,6 +18,7 @@ fn micros(since: Instant) -> u64 {
 /// All there is to say now. Windows begin anew.
 pub(super) fn make(kafka: &Kafka) -> Value {
     let partitions = super::source::partitions(kafka);
+    let cluster = kafka.brokers.cluster();
     let mut brokers = Map::new();
     let mut totals = [0_u64; 4];
     kafka.brokers.for_each(|broker| {
@@ -25,7 +27,7 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         {
             *total += more;
         }
-        brokers.insert(broker.name(), of_broker(broker, &partitions, kafka));
+        brokers.insert(broker.name(), of_broker(broker, &partitions, &cluster));
     });
     let sum = |of: fn(&PartitionStats) -> u64| partitions.iter().map(of).sum::<u64>();
     let waiting = kafka.producer.as_ref().map_or(0, |producer| producer.in_queue());
@@ -74,11 +76,14 @@ pub(super) fn make(kafka: &Kafka) -> Value {
     all
 }
 
-fn of_broker(broker: &mut Broker, partitions: &[PartitionStats], kafka: &Kafka) -> Value {
+fn of_broker(broker: &mut Broker, partitions: &[PartitionStats], cluster: &ClusterMetadata) -> Value {
     let idle = |at: Option<Instant>| at.map_or(-1, |at| i64::try_from(micros(at)).unwrap_or(i64::MAX));
     let requests: Map<String, Value> =
         broker.by_api.iter().map(|(key, count)| (ApiKey(*key).to_string(), json!(count))).collect();
-    let led = partitions.iter().filter(|p| broker.id >= 0 && kafka.leader(&p.topic, p.partition) == broker.id);
+    let leads = |p: &&PartitionStats| {
+        cluster.partition(&p.topic, p.partition).is_some_and(|known| known.leader == Some(broker.id))
+    };
+    let led = partitions.iter().filter(leads);
     let held: Map<String, Value> = led
         .map(|p| (format!("{}-{}", p.topic, p.partition), json!({ "topic": p.topic, "partition": p.partition })))
         .collect();

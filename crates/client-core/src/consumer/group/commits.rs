@@ -189,6 +189,11 @@ impl Commits {
         self.queue.is_empty()
     }
 
+    /// The oldest that is not answered.
+    pub(super) fn first(&self) -> Option<RequestId> {
+        self.queue.front().map(|commit| commit.id)
+    }
+
     /// Whether a commit for this partition is not answered yet.
     pub(super) fn is_open(&self, partition: &TopicPartition) -> bool {
         self.queue.iter().any(|commit| commit.open.contains_key(partition))

@@ -151,6 +151,11 @@ impl Lookups {
         self.open.values().any(|lookup| lookup.is_due(now))
     }
 
+    /// The oldest that is to be sent.
+    pub(super) fn first_due(&self, now: Now) -> Option<RequestId> {
+        self.open.iter().find(|(_, lookup)| lookup.is_due(now)).map(|(id, _)| *id)
+    }
+
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.open.values().filter(|lookup| !lookup.in_flight).filter_map(|lookup| lookup.retry_at).min()
     }
