@@ -127,8 +127,11 @@ impl Kafka {
             None => setup.client(properties.clone())?,
         };
         let fatal = Arc::new(Fatal::default());
-        let producer =
-            if produces { Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main, &fatal)?)) } else { None };
+        let producer = if produces {
+            Some(Arc::new(ProducerSide::new(&client, &properties, conf, &main, &fatal, &log)?))
+        } else {
+            None
+        };
         let nowhere = OnceLock::new();
         let here = producer.as_ref().map_or(&nowhere, |producer| producer.topics());
         let topics = Topics::new(producer.clone(), conf.topic.opaque, here);
@@ -163,6 +166,9 @@ impl Kafka {
         kafka.log.attach(kafka.pointer());
         kafka.tell_threads(true);
         kafka.brokers.attach(kafka.pointer());
+        if let Some(producer) = &kafka.producer {
+            producer.attach(kafka.pointer());
+        }
         if let Some(mock) = &kafka.mock {
             mock.attach(kafka.pointer());
         }
@@ -305,6 +311,7 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
             consumer.end(&kafka, flags & NO_CONSUMER_CLOSE == 0);
         }
         if let Some(producer) = &kafka.producer {
+            producer.attach(std::ptr::null_mut());
             producer.end();
         }
         kafka.main.close();

@@ -103,3 +103,16 @@ async fn a_c_program_is_in_a_group() {
     }
     broker.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_c_program_produces_in_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = build(dir.path(), "produce.c") else { return };
+    let broker = Broker::builder().in_memory().start().await.unwrap();
+    let client = Client::connect(broker.bootstrap()).await.unwrap();
+    client.admin().create_topic("produced").partitions(3).await.unwrap();
+    let output = run(&program, [broker.bootstrap(), "produced"]).await;
+    assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
+    broker.shutdown().await.unwrap();
+}

@@ -3,9 +3,11 @@
 //! - this file: the handle's producers, what is on its way, flushing, giving up
 //! - `record`: what a program hands over
 //! - [`exports`]: the C functions
+//! - `intercept`: interceptors
 //! - `report`: delivery reports, called back or as events
 
 pub mod exports;
+mod intercept;
 mod record;
 mod report;
 
@@ -15,12 +17,14 @@ use std::time::Duration;
 
 use felice::{Client, Error, Producer, Properties};
 
+use self::intercept::Interception;
 pub(crate) use self::report::{Delivered, Reports, report};
 use crate::conf::{Conf, TopicConf};
 use crate::event::kind;
 use crate::fatal::Fatal;
 use crate::fork::Process;
 use crate::handle::Kafka;
+use crate::log::Logger;
 use crate::op::{Op, serve_all, was_yielded};
 use crate::partitioner::{Choice, Named, Program};
 use crate::queue::Queue;
@@ -74,6 +78,7 @@ pub(crate) struct ProducerSide {
     reported: Reported,
     reports_events: bool,
     fatal: Arc<Fatal>,
+    interception: Arc<Interception>,
     process: Process,
     /// Where the handle's topics are, for partitioners.
     topics: Arc<OnceLock<Weak<Topics>>>,
@@ -86,6 +91,7 @@ impl ProducerSide {
         conf: &Conf,
         main: &Arc<Queue>,
         fatal: &Arc<Fatal>,
+        log: &Arc<Logger>,
     ) -> Result<Self, Error> {
         let config = properties.producer_config()?;
         let reports_events = conf.enabled_events & kind::DR != 0;
@@ -95,7 +101,8 @@ impl ProducerSide {
             (true, true) => Reported::Failed,
             (true, false) => Reported::All,
         };
-        let mut making = Making {
+        let making = Making {
+            interception: Arc::new(Interception::new(conf, log)),
             main: main.clone(),
             deliveries: Arc::default(),
             reported,
@@ -118,9 +125,15 @@ impl ProducerSide {
             reported,
             reports_events,
             fatal: fatal.clone(),
+            interception: making.interception,
             process: Process::this(),
             topics: making.topics,
         })
+    }
+
+    /// Programs are called with this from now on; with NULL no more.
+    pub(crate) fn attach(&self, rk: *mut Kafka) {
+        self.interception.attach(rk);
     }
 
     /// Where the handle's topics are to be made known.
@@ -140,7 +153,8 @@ impl ProducerSide {
         if let Some((_, producer)) = producers.iter().find(|(its, _)| *its == settings) {
             return Ok(producer.clone());
         }
-        let mut making = Making {
+        let making = Making {
+            interception: self.interception.clone(),
             main: self.main.clone(),
             deliveries: self.deliveries.clone(),
             reported: self.reported,
@@ -218,6 +232,7 @@ impl ProducerSide {
 
 /// What the producers of one handle have in common.
 struct Making {
+    interception: Arc<Interception>,
     main: Arc<Queue>,
     deliveries: Arc<Deliveries>,
     reported: Reported,
@@ -226,17 +241,28 @@ struct Making {
 }
 
 impl Making {
-    fn make(&mut self, client: &Client, settings: &Settings) -> Result<Producer, Error> {
+    fn make(&self, client: &Client, settings: &Settings) -> Result<Producer, Error> {
         let (told, queue, reported) = (self.deliveries.clone(), self.main.clone(), self.reported);
+        let (interception, topics) = (self.interception.clone(), self.topics.clone());
         let unanswered = settings.properties.iter().any(|(name, value)| *name == "acks" && value == "0");
         let mut builder =
             client.producer().give_up_unknown_topic_after(self.unknown_topic_after).on_batch(move |batch| {
-                if reported == Reported::All || reported == Reported::Failed && batch.result().is_err() {
-                    queue.push(Op::Deliveries(Box::new(Delivered::new(batch, unanswered))));
+                let delivered = Delivered::new(batch, unanswered);
+                if interception.sees_acknowledgements()
+                    && let Some(topics) = topics.get().and_then(Weak::upgrade)
+                {
+                    delivered.acknowledge(&interception, &topics);
+                }
+                if reported == Reported::All || reported == Reported::Failed && delivered.has_failed() {
+                    queue.push(Op::Deliveries(Box::new(delivered)));
                 } else {
-                    told.forget(batch.count());
+                    told.forget(delivered.left());
                 }
             });
+        if self.interception.overrules() {
+            let interception = self.interception.clone();
+            builder = builder.overrule(move |broker, first, code| interception.overrule(broker, first, code));
+        }
         for (name, value) in &settings.properties {
             builder = builder.set(name, value);
         }

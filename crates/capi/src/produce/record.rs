@@ -9,8 +9,9 @@ use felice::{NewRecord, Producer};
 use super::ProducerSide;
 use crate::boundary::bytes;
 use crate::headers::Headers;
+use crate::message::{HeadersOf, WholeMessage};
 use crate::topic::{Route, Topic};
-use crate::types::{PARTITION_UA, RespErr, msg_flag};
+use crate::types::{Message, PARTITION_UA, RespErr, msg_flag, offset};
 use crate::wait::Deadline;
 
 /// Most bytes that a record takes beside its key, value and headers.
@@ -89,6 +90,56 @@ impl Topic {
     pub(crate) unsafe fn produce(&self, given: &Given<'_>) -> Result<(), RespErr> {
         let Some(Route { side, producer }) = &self.route else { return Err(RespErr::INVALID_ARG) };
         side.check()?;
+        if side.interception.sees_sends() || side.interception.sees_acknowledgements() {
+            // SAFETY: the caller vouches for all of it.
+            return unsafe { self.produce_seen(side, producer, given) };
+        }
+        // SAFETY: as above.
+        unsafe { self.produce_unseen(side, producer, given) }
+    }
+
+    fn message(&self, given: &Given<'_>, err: RespErr) -> WholeMessage {
+        WholeMessage {
+            public: Message {
+                err,
+                rkt: std::ptr::from_ref(self).cast_mut().cast(),
+                partition: given.partition,
+                payload: given.payload,
+                len: given.len,
+                key: given.key.cast_mut(),
+                key_len: given.key_len,
+                offset: offset::INVALID,
+                private: given.opaque,
+            },
+            timestamp: given.timestamp,
+            headers: HeadersOf::Read(given.headers.map(|headers| Box::new(headers.clone()))),
+            shared: std::ptr::null(),
+        }
+    }
+
+    /// As [`Self::produce`], where interceptors look on.
+    ///
+    /// # Safety
+    /// As for [`Self::produce`].
+    unsafe fn produce_seen(&self, side: &ProducerSide, producer: &Producer, given: &Given<'_>) -> Result<(), RespErr> {
+        let headers = side.interception.send(self.message(given, RespErr::NO_ERROR));
+        let given = Given { headers: headers.as_deref(), ..*given };
+        // SAFETY: the caller vouches for all of it.
+        let handed = unsafe { self.produce_unseen(side, producer, &given) };
+        if let Err(error) = handed {
+            side.interception.acknowledge(self.message(&given, error));
+        }
+        handed
+    }
+
+    /// # Safety
+    /// As for [`Self::produce`].
+    unsafe fn produce_unseen(
+        &self,
+        side: &ProducerSide,
+        producer: &Producer,
+        given: &Given<'_>,
+    ) -> Result<(), RespErr> {
         // SAFETY: the caller vouches for both.
         let (value, key) = unsafe { (bytes(given.payload, given.len), bytes(given.key, given.key_len)) };
         let headers: Vec<_> = given.headers.map_or_else(Vec::new, |headers| {

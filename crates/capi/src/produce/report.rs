@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use felice::{ErrorKind, FinishedBatch, FinishedHeaders, FinishedRecord, Persisted};
 
+use super::intercept::Interception;
 use crate::handle::Kafka;
 use crate::headers::Headers;
 use crate::message::{HeadersOf, Shared, WholeMessage, parts, status, timestamp_type};
 use crate::op::is_yielding;
+use crate::topic::Topics;
 use crate::types::{Message, RespErr, offset};
 
 /// Records whose fate is known, and from where on the program has not heard of them.
@@ -25,6 +27,16 @@ pub(crate) struct Delivered {
 impl Delivered {
     pub(crate) fn new(batch: FinishedBatch, unanswered: bool) -> Self {
         Self { batch, told: 0, unanswered }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.batch.result().is_err()
+    }
+
+    /// Shows each record to interceptors.
+    pub(crate) fn acknowledge(&self, interception: &Interception, topics: &Topics) {
+        let common = self.common(topics);
+        self.batch.for_each(|record| interception.acknowledge(common.message(&record, &raw const common.shared)));
     }
 
     /// How many records are left to be told.
@@ -52,12 +64,12 @@ impl Delivered {
         }
     }
 
-    fn common(&self, kafka: &Kafka) -> Common {
+    fn common(&self, topics: &Topics) -> Common {
         let batch = &self.batch;
         let words = batch.result().err().filter(|error| error.code().is_some());
         Common {
             code: self.code(),
-            rkt: kafka.topics.pointer(batch.topic()),
+            rkt: topics.pointer(batch.topic()),
             partition: batch.partition(),
             base: batch.result().ok().filter(|base| *base >= 0),
             append_time: batch.log_append_time(),
@@ -135,7 +147,7 @@ pub(crate) fn report(kafka: &Kafka, delivered: &mut Delivered) -> bool {
         deliveries.forget(delivered.left());
         return true;
     }
-    let common = delivered.common(kafka);
+    let common = delivered.common(&kafka.topics);
     let (rk, opaque) = (kafka.pointer(), kafka.conf.opaque);
     delivered.told = delivered.batch.for_each_from(delivered.told, |record| {
         let message = common.message(&record, &raw const common.shared);
@@ -167,7 +179,7 @@ pub(crate) struct Reports {
 
 impl Reports {
     pub(crate) fn new(kafka: &Kafka, delivered: Box<Delivered>) -> Self {
-        let mut common = delivered.common(kafka);
+        let mut common = delivered.common(&kafka.topics);
         let shared = Box::new(std::mem::take(&mut common.shared));
         let mut messages = Vec::with_capacity(delivered.left());
         delivered.batch.for_each_from(delivered.told, |record| {

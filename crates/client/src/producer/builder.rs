@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use felice_client_core::config::Acks;
 use felice_client_core::error::Error;
+use felice_client_core::producer::sender::Overrule;
 use felice_protocol::compression::Compression;
 
 use super::Producer;
@@ -118,6 +119,13 @@ impl ProducerBuilder {
     /// Gives up records to a topic that the brokers have denied for so long, instead of waiting for `delivery.timeout.ms`.
     pub fn give_up_unknown_topic_after(mut self, time: Duration) -> Self {
         self.hooks.unknown_topic_after = Some(time);
+        self
+    }
+
+    /// Has a test judge each answer to a batch: [`Overrule`].
+    #[doc(hidden)]
+    pub fn overrule(mut self, overrule: impl FnMut(i32, u64, i16) -> i32 + Send + 'static) -> Self {
+        self.hooks.overrule = Mutex::new(Some(Overrule(Box::new(overrule))));
         self
     }
 

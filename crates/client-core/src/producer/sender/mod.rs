@@ -132,6 +132,16 @@ pub struct ProduceFailure {
     pub sent: bool,
 }
 
+/// What a test makes of each answer: the broker, the number of the batch's first record in its partition, counted from 1, and the code, in; the
+/// code that is taken instead, out. A negative one is no answer at all.
+pub struct Overrule(pub Box<dyn FnMut(BrokerId, u64, i16) -> i32 + Send>);
+
+impl std::fmt::Debug for Overrule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Overrule")
+    }
+}
+
 /// The sender; `T` is what the application attached to each batch.
 #[derive(Debug)]
 pub struct Sender<T> {
@@ -149,6 +159,7 @@ pub struct Sender<T> {
     finished: VecDeque<Finished<T>>,
     force: bool,
     refresh: bool,
+    overrule: Option<Overrule>,
 }
 
 impl<T> Sender<T> {
@@ -168,7 +179,13 @@ impl<T> Sender<T> {
             finished: VecDeque::new(),
             force: false,
             refresh: false,
+            overrule: None,
         }
+    }
+
+    /// Has answers judged by a test.
+    pub fn overrule(&mut self, overrule: Overrule) {
+        self.overrule = Some(overrule);
     }
 
     /// Adds a partition, or finds the one of that name.

@@ -29,6 +29,8 @@ pub(super) struct Partition<T> {
     pub(super) proven: bool,
     pub(super) identity: Identity,
     pub(super) next_sequence: i32,
+    /// The number of the next record, counted from 1, whatever the identity.
+    pub(super) next_record: u64,
     /// The accumulator may have something.
     pub(super) has_batches: bool,
     pub(super) lingering_until: Option<Instant>,
@@ -52,6 +54,7 @@ impl<T> Partition<T> {
             proven: false,
             identity: Identity::NONE,
             next_sequence: 0,
+            next_record: 1,
             has_batches: false,
             lingering_until: None,
             oldest: None,
@@ -110,6 +113,8 @@ impl<T> Partition<T> {
             self.next_sequence = sequence_after(sequence, ready.count);
         }
         let records = ready.batch.seal(Producer { id, epoch, base_sequence: sequence }, false);
+        let first_record = self.next_record;
+        self.next_record += u64::from(ready.count);
         self.unresolved.push_back(Unresolved {
             batch: ready.batch,
             tag: Some(ready.tag),
@@ -118,6 +123,7 @@ impl<T> Partition<T> {
             count: ready.count,
             identity: self.identity,
             sequence,
+            first_record,
             flight: Flight::InFlight(broker),
             broker,
             request,
@@ -188,6 +194,7 @@ pub(super) struct Unresolved<T> {
     pub(super) count: u32,
     pub(super) identity: Identity,
     pub(super) sequence: i32,
+    pub(super) first_record: u64,
     pub(super) flight: Flight,
     /// Where it was last sent to.
     pub(super) broker: BrokerId,

@@ -16,13 +16,13 @@ mod purge;
 mod source;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use felice_client_core::client::ProducerKey;
 use felice_client_core::config::ProducerConfig;
-use felice_client_core::producer::sender::PartitionId;
+use felice_client_core::producer::sender::{Overrule, PartitionId};
 use felice_protocol::compression::Compressor;
 use tokio::sync::Notify;
 
@@ -47,6 +47,8 @@ pub(crate) struct Hooks {
     pub(crate) choose_partition: Option<ChoosePartition>,
     /// When records to a topic that does not exist are given up before their time.
     pub(crate) unknown_topic_after: Option<Duration>,
+    /// Taken by the core.
+    pub(crate) overrule: Mutex<Option<Overrule>>,
 }
 
 /// A producer, from both sides.
@@ -108,6 +110,10 @@ impl ProducerShared {
             producer: Arc::downgrade(self),
         };
         let key = driver.core.add_producer(self.config.clone(), Box::new(source));
+        let overrule = self.hooks.overrule.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(overrule), Some(sender)) = (overrule, driver.core.sender(key)) {
+            sender.overrule(overrule);
+        }
         // Only ever set here.
         let _ = self.key.set(key);
         driver.producers.insert(key, self.clone());
