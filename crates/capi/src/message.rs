@@ -45,6 +45,7 @@ pub mod status {
 /// What the messages of a batch have in common, beside their public fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
+    pub(crate) consumed: bool,
     pub(crate) timestamp_type: c_int,
     pub(crate) broker: i32,
     pub(crate) leader_epoch: i32,
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
 impl Default for Shared {
     fn default() -> Self {
         Self {
+            consumed: false,
             timestamp_type: timestamp_type::NOT_AVAILABLE,
             broker: -1,
             leader_epoch: -1,
@@ -68,29 +70,33 @@ impl Default for Shared {
     }
 }
 
-/// A message's headers: as they came, or as the program sees or has set them.
+/// A message's headers: as they came, and as the program sees or has set them.
 #[derive(Debug)]
-pub(crate) enum HeadersOf {
+pub(crate) struct HeadersOf {
     /// As they are on the wire: where, how many bytes, how many headers.
-    Wire(*const u8, u32, u32),
-    /// Read, or set by the program; none for taken away.
-    Read(Option<Box<Headers>>),
+    wire: (*const u8, u32, u32),
+    /// Read, or set by the program.
+    read: Option<Box<Headers>>,
 }
 
 impl HeadersOf {
-    pub(crate) const NONE: Self = Self::Read(None);
+    pub(crate) const NONE: Self = Self { wire: (std::ptr::null(), 0, 0), read: None };
 
-    /// # Safety
-    /// None: but the bytes must stay where they are as long as the message is there.
+    /// As they are on the wire; the bytes must stay where they are as long as the message is there.
     #[inline]
     pub(crate) fn wire(headers: &records::Headers<'_>) -> Self {
-        match u32::try_from(headers.len()) {
-            Ok(count @ 1..) => {
-                let bytes = headers.as_bytes();
-                Self::Wire(bytes.as_ptr(), u32::try_from(bytes.len()).unwrap_or(0), count)
-            }
-            Ok(0) | Err(_) => Self::NONE,
-        }
+        let bytes = headers.as_bytes();
+        let (length, count) = (u32::try_from(bytes.len()).unwrap_or(0), u32::try_from(headers.len()).unwrap_or(0));
+        Self { wire: (bytes.as_ptr(), length, count), read: None }
+    }
+
+    pub(crate) fn given(headers: Option<Box<Headers>>) -> Self {
+        Self { read: headers, ..Self::NONE }
+    }
+
+    /// Those that were read or set.
+    pub(crate) fn into_read(self) -> Option<Box<Headers>> {
+        self.read
     }
 
     /// Reads them where nobody has yet.
@@ -98,14 +104,20 @@ impl HeadersOf {
     /// # Safety
     /// The bytes that they were made of are still there.
     unsafe fn read(&mut self) -> &mut Option<Box<Headers>> {
-        if let Self::Wire(bytes, length, count) = *self {
+        let (bytes, length, count) = self.wire;
+        if self.read.is_none() && count > 0 {
             // SAFETY: the caller vouches for the bytes.
             let bytes = unsafe { std::slice::from_raw_parts(bytes, length as usize) };
-            *self = Self::Read(Some(Box::new(Headers::read(records::Headers::from_bytes(bytes, count)))));
+            self.read = Some(Box::new(Headers::read(records::Headers::from_bytes(bytes, count))));
         }
-        match self {
-            Self::Read(headers) => headers,
-            Self::Wire(..) => unreachable!("they were read above"),
+        &mut self.read
+    }
+
+    /// The program has taken or set them: those of a produced record are gone for good, those of a consumed one can be read again.
+    fn forget_wire(&mut self, shared: *const Shared) {
+        // SAFETY: what a message shares lives as long as it; interceptors may see one that shares nothing.
+        if !unsafe { shared.as_ref() }.is_some_and(|shared| shared.consumed) {
+            self.wire.2 = 0;
         }
     }
 }
@@ -205,6 +217,7 @@ impl Ready {
             }
         };
         let shared = Shared {
+            consumed: true,
             timestamp_type: match hold.timestamp_type() {
                 TimestampType::CreateTime => timestamp_type::CREATE_TIME,
                 TimestampType::LogAppendTime => timestamp_type::LOG_APPEND_TIME,
@@ -506,6 +519,7 @@ pub unsafe extern "C" fn rd_kafka_message_detach_headers(rkmessage: *mut Message
         // SAFETY: the bytes live as long as the message.
         match unsafe { message.headers.read() }.take() {
             Some(headers) => {
+                message.headers.forget_wire(message.shared);
                 *place = Box::into_raw(headers);
                 RespErr::NO_ERROR
             }
@@ -524,6 +538,7 @@ pub unsafe extern "C" fn rd_kafka_message_set_headers(rkmessage: *mut Message, h
         // SAFETY: the caller vouches for the message.
         let Some(message) = (unsafe { rkmessage.cast::<WholeMessage>().as_mut() }) else { return };
         // SAFETY: the caller gave what `Box::into_raw` gave it, or NULL.
-        message.headers = HeadersOf::Read((!hdrs.is_null()).then(|| unsafe { Box::from_raw(hdrs) }));
+        message.headers.read = (!hdrs.is_null()).then(|| unsafe { Box::from_raw(hdrs) });
+        message.headers.forget_wire(message.shared);
     });
 }

@@ -76,10 +76,7 @@ impl Interception {
         message.shared = &raw const shared;
         let whole = &raw mut message;
         self.call(|all, rk| all.on_send(rk, whole.cast()));
-        match std::mem::replace(&mut message.headers, HeadersOf::NONE) {
-            HeadersOf::Read(headers) => headers,
-            HeadersOf::Wire(..) => None,
-        }
+        std::mem::replace(&mut message.headers, HeadersOf::NONE).into_read()
     }
 
     /// Shows a message whose fate is known.

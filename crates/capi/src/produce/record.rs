@@ -112,7 +112,7 @@ impl Topic {
                 private: given.opaque,
             },
             timestamp: given.timestamp,
-            headers: HeadersOf::Read(given.headers.map(|headers| Box::new(headers.clone()))),
+            headers: HeadersOf::given(given.headers.map(|headers| Box::new(headers.clone()))),
             shared: std::ptr::null(),
         }
     }

@@ -74,6 +74,7 @@ impl Delivered {
             base: batch.result().ok().filter(|base| *base >= 0),
             append_time: batch.log_append_time(),
             shared: Shared {
+                consumed: false,
                 timestamp_type: match batch.log_append_time() {
                     Some(_) => timestamp_type::LOG_APPEND_TIME,
                     None => timestamp_type::CREATE_TIME,
@@ -129,7 +130,7 @@ impl Common {
                     for (name, value) in given {
                         headers.add(name.as_bytes(), value.as_deref());
                     }
-                    HeadersOf::Read(Some(Box::new(headers)))
+                    HeadersOf::given(Some(Box::new(headers)))
                 }
             },
             shared,

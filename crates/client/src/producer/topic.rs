@@ -72,6 +72,8 @@ pub(crate) struct WaitingLine {
 pub(crate) struct TopicEntry {
     pub(crate) name: ByteStr,
     pub(crate) partitions: ArcSwapOption<Partitions>,
+    /// The same, from before the records that waited for it have been appended: for partitioners that ask.
+    pub(crate) known: ArcSwapOption<Partitions>,
     /// Where records without a key go for now.
     sticky: AtomicUsize,
     waiting: Mutex<WaitingLine>,
@@ -85,6 +87,7 @@ impl TopicEntry {
         Self {
             name: name.into(),
             partitions: ArcSwapOption::empty(),
+            known: ArcSwapOption::empty(),
             sticky: AtomicUsize::new(usize::try_from(seed & 0xffff).unwrap_or(0)),
             waiting: Mutex::default(),
             has_waiting: AtomicBool::new(false),

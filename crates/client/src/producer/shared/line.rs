@@ -130,6 +130,7 @@ impl ProducerShared {
                 self.slot_added(id, slot);
             }
             let partitions = Arc::new(Partitions { slots });
+            topic.known.store(Some(partitions.clone()));
             if slots_before == 0 {
                 self.empty_line(topic, &partitions);
             } else {

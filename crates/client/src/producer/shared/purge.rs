@@ -42,7 +42,7 @@ impl ProducerShared {
     pub(crate) fn is_available(&self, topic: &str, partition: i32) -> bool {
         let table = self.topics.load();
         let Some(topic) = table.find(topic) else { return false };
-        let partitions = topic.partitions.load();
+        let partitions = topic.known.load();
         let slot = usize::try_from(partition).ok().and_then(|at| partitions.as_ref()?.slots.get(at));
         slot.is_some_and(|slot| slot.has_leader())
     }
