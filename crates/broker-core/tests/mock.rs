@@ -261,6 +261,41 @@ fn a_group_is_served_by_its_coordinator_alone() {
 }
 
 #[test]
+fn committed_offsets_can_be_told_with_the_epoch_of_now() {
+    let mut cluster = Cluster::new();
+    cluster.core.set_coordinator(CoordinatorKind::Group, "g", 1);
+    let find = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
+    cluster.call(1, 4, &find);
+    let part = offset_commit::request::OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() };
+    let topic = offset_commit::request::OffsetCommitRequestTopic {
+        name: "t".into(),
+        partitions: vec![part],
+        ..Default::default()
+    };
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let committed = cluster.call(1, 8, &commit).topics[0].partitions[0].error_code;
+    assert_eq!(committed, ErrorCode::NONE);
+    cluster.core.set_leader(cluster.now, "t", 0, Some(2)).unwrap();
+    let epochs = |cluster: &mut Cluster| {
+        let group =
+            offset_fetch::request::OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+        let all = OffsetFetchRequest { groups: vec![group], ..Default::default() };
+        let new = cluster.call(1, 8, &all).groups[0].topics[0].partitions[0].committed_leader_epoch;
+        let old = OffsetFetchRequest { group_id: "g".into(), topics: None, ..Default::default() };
+        (cluster.call(1, 6, &old).topics[0].partitions[0].committed_leader_epoch, new)
+    };
+    // What OffsetFetch tells is what was committed.
+    assert_eq!(epochs(&mut cluster), (-1, -1));
+    cluster.core.set_current_epochs(true);
+    assert_eq!(epochs(&mut cluster), (1, 1));
+}
+
+#[test]
 fn versions_can_be_taken_away() {
     let mut cluster = Cluster::new();
     let ask = ApiVersionsRequest {
@@ -494,6 +529,8 @@ fn every_api_can_be_refused() {
         DescribeClusterRequest,
         ConsumerGroupHeartbeatRequest,
         ConsumerGroupDescribeRequest,
+        SaslHandshakeRequest,
+        SaslAuthenticateRequest,
     ];
     assert_eq!(refused.len(), offered.api_keys.len(), "an API has no row here");
     assert_eq!(refused.into_iter().sum::<usize>(), versions - 3, "Produce 0 to 2 are offered by name only");

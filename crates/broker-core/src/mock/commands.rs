@@ -438,6 +438,12 @@ impl MockCore {
         self.coordinators.insert((kind, key.into()), node);
     }
 
+    /// Says whether OffsetFetch tells the partition's leader epoch of now beside each committed offset, whatever was committed, as librdkafka's
+    /// mock cluster does.
+    pub fn set_current_epochs(&mut self, current_epochs: bool) {
+        self.current_epochs = current_epochs;
+    }
+
     /// `group.initial.rebalance.delay.ms`, from the next empty group on.
     pub fn set_initial_rebalance_delay(&mut self, delay: Duration) {
         self.core.coordination.groups.config_mut().initial_rebalance_delay = delay;

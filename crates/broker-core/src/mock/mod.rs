@@ -79,6 +79,8 @@ pub struct MockCore {
     /// Versions that are offered instead of all; `None` where the API is not there.
     versions: BTreeMap<ApiKey, Option<(i16, i16)>>,
     tracked: Option<Vec<TrackedRequest>>,
+    /// Committed offsets are told with the epoch of now.
+    current_epochs: bool,
     links: BTreeMap<ConnectionId, Link>,
     /// Connections that have an answer to send.
     speaking: BTreeSet<ConnectionId>,
@@ -114,6 +116,7 @@ impl MockCore {
             topic_errors: BTreeMap::new(),
             versions: BTreeMap::new(),
             tracked: None,
+            current_epochs: false,
             links: BTreeMap::new(),
             speaking: BTreeSet::new(),
             ready: VecDeque::new(),

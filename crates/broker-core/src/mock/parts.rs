@@ -382,7 +382,7 @@ impl MockCore {
     }
 
     /// The topic's name, where newer versions name it by its id.
-    fn name_of(&self, name: &ByteStr, id: Uuid) -> Option<ByteStr> {
+    pub(super) fn name_of(&self, name: &ByteStr, id: Uuid) -> Option<ByteStr> {
         if id.is_zero() { Some(name.clone()) } else { self.core.topics.get(&id).map(|topic| topic.name.clone()) }
     }
 

@@ -167,6 +167,7 @@ impl MockCore {
             ApiKey::DESCRIBE_CLUSTER => Told::Cluster,
             ApiKey::API_VERSIONS => Told::Versions,
             ApiKey::LIST_GROUPS => Told::Groups,
+            ApiKey::OFFSET_FETCH if self.current_epochs && asked.version >= 5 => Told::Offsets,
             ApiKey::DELETE_TOPICS => Told::TopicsGone,
             ApiKey::CREATE_TOPICS => {
                 let mut request: CreateTopicsRequest = asked.decode()?;

@@ -11,6 +11,7 @@ use super::asked::Asked;
 use super::commands::CoordinatorKind;
 use super::placement::NOBODY;
 use crate::api::Refusal;
+use crate::partition::Partition;
 use crate::topics::is_internal;
 
 /// Which answer is to be told of the cluster.
@@ -21,6 +22,7 @@ pub(super) enum Told {
     Cluster,
     Versions,
     Groups,
+    Offsets,
     TopicsMade { replicas: BTreeMap<ByteStr, i16> },
     TopicsGone,
 }
@@ -53,6 +55,7 @@ impl MockCore {
                 let mine = |group: &str| self.coordinator(CoordinatorKind::Group, group) == Some(asked.node);
                 response.groups.retain(|group| mine(&group.group_id));
             }),
+            Told::Offsets => asked.change::<OffsetFetchRequest>(frame, |response| self.tell_offsets(response)),
             Told::TopicsMade { replicas } => asked.change::<CreateTopicsRequest>(frame, |response| {
                 for topic in response.topics.iter_mut().filter(|topic| topic.error_code.is_ok()) {
                     if let Some(count) = replicas.get(&topic.name).filter(|_| asked.version >= 5) {
@@ -101,6 +104,22 @@ impl MockCore {
                 if matches!(*code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID) {
                     topic.partitions.clear();
                 }
+            }
+        }
+    }
+
+    /// With the leader epochs of now.
+    fn tell_offsets(&self, response: &mut OffsetFetchResponse) {
+        let epoch = |name: &str, index: i32| self.partition(name, index).map_or(-1, Partition::leader_epoch);
+        for topic in &mut response.topics {
+            for part in topic.partitions.iter_mut().filter(|part| part.committed_offset >= 0) {
+                part.committed_leader_epoch = epoch(&topic.name, part.partition_index);
+            }
+        }
+        for topic in response.groups.iter_mut().flat_map(|group| &mut group.topics) {
+            let Some(name) = self.name_of(&topic.name, topic.topic_id) else { continue };
+            for part in topic.partitions.iter_mut().filter(|part| part.committed_offset >= 0) {
+                part.committed_leader_epoch = epoch(&name, part.partition_index);
             }
         }
     }

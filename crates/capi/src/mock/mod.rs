@@ -45,6 +45,7 @@ impl Mock {
             c.set_initial_rebalance_delay(INITIAL_REBALANCE_DELAY);
             c.set_consumer_session_timeout(CONSUMER_SESSION_TIMEOUT);
             c.set_consumer_heartbeat_interval(CONSUMER_HEARTBEAT_INTERVAL);
+            c.set_current_epochs(true);
         });
         let bootstraps = CString::new(cluster.bootstrap()).ok()?;
         Some(Self { cluster, bootstraps, handle: AtomicPtr::default() })
