@@ -20,6 +20,10 @@ use crate::queue::Queue;
 use crate::stats::Window;
 use crate::types::RespErr;
 
+/// What the client says of a connection that was not made in time, and of one that nobody used.
+const SETUP: &str = "no connection within socket.connection.setup.timeout.ms";
+const IDLE: &str = "the connection was not used";
+
 /// The same error of a broker is told again after this long.
 const SAME_ERROR_AGAIN: Duration = Duration::from_secs(30);
 
@@ -333,11 +337,13 @@ impl Brokers {
                     self.intercept("ICRESP", seen);
                 }
             }
-            Observed::Closed { connection } => {
+            Observed::Closed { connection, why: None } => {
                 self.gone(connection.0);
             }
-            Observed::Disconnected { connection, error } => self.broken(connection.0, error),
-            Observed::Metadata(metadata) => self.lock().cluster = metadata.clone(),
+            Observed::Closed { connection, why: Some(error) } | Observed::Disconnected { connection, error } => {
+                self.broken(connection.0, error);
+            }
+            Observed::Metadata(metadata) => self.learned(metadata),
             _ => {}
         }
     }
@@ -361,6 +367,41 @@ impl Brokers {
         told.flatten()
     }
 
+    /// The cluster has changed: brokers that are in it no more go, and those that moved are told of.
+    fn learned(&self, metadata: &Arc<ClusterMetadata>) {
+        let mut lines = Vec::new();
+        let other_cluster = {
+            let mut table = self.lock();
+            let before = std::mem::replace(&mut table.cluster, metadata.clone());
+            for (id, broker) in &metadata.brokers {
+                if let Some(old) = before.brokers.get(id).filter(|old| old.address() != broker.address()) {
+                    let name = name(*id, &old.address());
+                    lines.push(format!("{name}: Nodename changed from {} to {}", old.address(), broker.address()));
+                }
+            }
+            table.brokers.retain(|name, broker| {
+                let known = broker.id < 0
+                    || !broker.connections.is_empty()
+                    || metadata.brokers.get(&broker.id).is_some_and(|known| known.address() == broker.address);
+                if !known {
+                    lines.push(format!("{name}: Handle terminates in state {}", broker.state.name()));
+                }
+                known
+            });
+            before.cluster_id.clone().zip(metadata.cluster_id.clone()).filter(|(old, new)| old != new)
+        };
+        for line in lines {
+            self.log.debug(Context::BROKER, "UPDATE", || line);
+        }
+        if let Some((old, new)) = other_cluster {
+            let text = format!(
+                "A broker reports different ClusterId \"{new}\" than previously known \"{old}\": \
+                 a client must not be simultaneously connected to multiple clusters"
+            );
+            self.log.log(level::WARNING, "CLUSTERID", &text);
+        }
+    }
+
     fn broken(&self, connection: u64, error: &Error) {
         let Some((name, was, after)) = self.gone(connection) else { return };
         let code = match error.kind() {
@@ -368,7 +409,10 @@ impl Brokers {
             ErrorKind::Authentication => RespErr::AUTHENTICATION,
             _ => RespErr::TRANSPORT,
         };
+        let idle = error.message() == IDLE;
         let what = match was {
+            _ if idle => "Connection max idle time exceeded".to_owned(),
+            _ if error.message() == SETUP => "Connection setup timed out".to_owned(),
             State::Up => "Disconnected".to_owned(),
             _ => error.message().to_owned(),
         };
@@ -390,6 +434,11 @@ impl Brokers {
             (!again, newly.then_some(count), (id, address, state))
         };
         self.state_changed(id, &address, state);
+        if idle {
+            // Nothing is wrong: it is made again when it is needed.
+            self.log.debug(Context::BROKER, "FAIL", || text);
+            return;
+        }
         if tell && (was != State::Up || self.close_is_logged) {
             self.log.log(if was == State::Up { level::INFO } else { level::ERR }, "FAIL", &text);
             self.tell(code, &text);
@@ -398,6 +447,27 @@ impl Brokers {
             self.tell(RespErr::ALL_BROKERS_DOWN, &format!("{count}/{count} brokers are down"));
         }
     }
+}
+
+/// The ids of the brokers that metadata has named, in memory for the program to free; `cntp` gets how many.
+///
+/// # Safety
+/// `rk` came from `rd_kafka_new`; `cntp` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_brokers_learned_ids(rk: *mut Kafka, cntp: *mut usize) -> *mut i32 {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: the caller vouches for both.
+        let (Some(rk), Some(count)) = (unsafe { (rk.as_ref(), cntp.as_mut()) }) else { return std::ptr::null_mut() };
+        let ids: Vec<i32> = rk.brokers.cluster().brokers.keys().copied().collect();
+        // SAFETY: room for so many, and one more so that none is not nothing.
+        let memory = unsafe { libc::malloc((ids.len() + 1) * size_of::<i32>()) }.cast::<i32>();
+        *count = if memory.is_null() { 0 } else { ids.len() };
+        if !memory.is_null() {
+            // SAFETY: as much was allocated, and the two do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(ids.as_ptr(), memory, ids.len()) };
+        }
+        memory
+    })
 }
 
 /// The addresses of a list such as `bootstrap.servers`, each with a port.

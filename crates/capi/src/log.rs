@@ -2,8 +2,8 @@
 
 use std::ffi::{CString, c_char, c_int};
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::boundary::{guard, text};
@@ -65,6 +65,8 @@ pub(crate) struct Logger {
     thread_name: bool,
     /// With `log.queue`.
     queue: Option<Arc<Queue>>,
+    /// Lines from before the handle had an address, for the callback; `None` from then on.
+    early: Mutex<Option<Vec<Line>>>,
 }
 
 /// What a [`Logger`] is made with.
@@ -92,7 +94,12 @@ impl Logger {
             callback: settings.callback,
             thread_name: settings.thread_name,
             queue: settings.queue.then(Queue::new),
+            early: Mutex::new(Some(Vec::new())),
         }
+    }
+
+    fn early(&self) -> MutexGuard<'_, Option<Vec<Line>>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The handle's name.
@@ -100,8 +107,13 @@ impl Logger {
         self.name.to_string_lossy()
     }
 
+    /// The handle has an address: the callback is called from now on.
     pub(crate) fn attach(&self, rk: *mut Kafka) {
         self.rk.store(rk, Ordering::Release);
+        let early = self.early().take();
+        for line in early.into_iter().flatten() {
+            self.print(&line);
+        }
     }
 
     /// The handle goes: nothing calls back any more.
@@ -143,7 +155,12 @@ impl Logger {
         let line = Line { level, contexts, facility, text };
         match &self.queue {
             Some(queue) => queue.push(Op::Log(Box::new(line))),
-            None => self.print(&line),
+            None => {
+                if let Some(early) = self.early().as_mut() {
+                    return early.push(line);
+                }
+                self.print(&line);
+            }
         }
     }
 
@@ -151,6 +168,9 @@ impl Logger {
     pub(crate) fn print(&self, line: &Line) {
         if let Some(callback) = self.callback {
             let rk = self.rk.load(Ordering::Acquire);
+            if rk.is_null() {
+                return;
+            }
             // SAFETY: the program's own function; the texts live until it has come back.
             unsafe { callback(rk, line.level, line.facility.as_ptr(), line.text.as_ptr()) };
         }

@@ -151,7 +151,6 @@ answer! {
     rd_kafka_UserScramCredentialsDescription_error
     rd_kafka_UserScramCredentialsDescription_scramcredentialinfo
     rd_kafka_acl_result_error
-    rd_kafka_brokers_learned_ids
     rd_kafka_event_AlterConfigs_result
     rd_kafka_event_AlterConsumerGroupOffsets_result
     rd_kafka_event_AlterUserScramCredentials_result

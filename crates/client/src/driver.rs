@@ -365,8 +365,8 @@ impl Driver {
                     connection.outgoing.push(frame);
                 }
             }
-            Output::Close { id } => {
-                self.observe(Observed::Closed { connection: id });
+            Output::Close { id, why } => {
+                self.observe(Observed::Closed { connection: id, why: why.as_ref() });
                 self.connections.remove(&id);
             }
         }

@@ -55,6 +55,8 @@ pub enum Observed<'a> {
     Closed {
         /// Which.
         connection: ConnectionId,
+        /// Why, where something was wrong with it.
+        why: Option<&'a Error>,
     },
     /// What is known of the cluster has changed.
     Metadata(&'a Arc<ClusterMetadata>),

@@ -169,7 +169,7 @@ impl Links {
         for key in gone {
             if let Some(id) = self.links.remove(&key).and_then(|link| link.id) {
                 self.by_id.remove(&id);
-                self.outputs.push_back(Output::Close { id });
+                self.outputs.push_back(Output::Close { id, why: None });
             }
         }
     }
@@ -285,7 +285,7 @@ impl<T> ClientCore<T> {
 
     pub(super) fn close(&mut self, now: Now, id: ConnectionId, error: Error) {
         if self.links.by_id.contains_key(&id) {
-            self.links.outputs.push_back(Output::Close { id });
+            self.links.outputs.push_back(Output::Close { id, why: Some(error.clone()) });
             self.handle_disconnected(now, id, error);
         }
     }

@@ -63,6 +63,8 @@ pub enum Output {
     Close {
         /// Which.
         id: ConnectionId,
+        /// Why, where something was wrong with it; `None` where nobody needs it any more.
+        why: Option<Error>,
     },
 }
 

@@ -261,7 +261,7 @@ impl ClientHost {
                     effects.push(Effect::Send(*link, frame.into_bytes().slice(4..)));
                 }
             }
-            Output::Close { id } => {
+            Output::Close { id, .. } => {
                 self.connecting.remove(&id);
                 if let Some(link) = self.links.remove(&id) {
                     self.by_link.remove(&link);
