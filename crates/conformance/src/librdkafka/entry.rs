@@ -40,6 +40,8 @@ pub enum Verdict {
     Crash,
     /// It did not end in time.
     Timeout,
+    /// Nobody has run it.
+    Unrun,
 }
 
 impl Verdict {
@@ -51,12 +53,13 @@ impl Verdict {
             Self::Skip => "skip",
             Self::Crash => "crash",
             Self::Timeout => "timeout",
+            Self::Unrun => "unrun",
         }
     }
 
     /// The verdict of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Pass, Self::Fail, Self::Skip, Self::Crash, Self::Timeout].into_iter().find(|v| v.name() == name)
+        [Self::Pass, Self::Fail, Self::Skip, Self::Crash, Self::Timeout, Self::Unrun].into_iter().find(|v| v.name() == name)
     }
 }
 
@@ -161,7 +164,7 @@ fn judge(entry: &str, status: Option<ExitStatus>, text: &str) -> (Verdict, Strin
         Some(_) => Verdict::Skip,
     };
     let why = match verdict {
-        Verdict::Pass => None,
+        Verdict::Pass | Verdict::Unrun => None,
         Verdict::Skip => text.lines().find(|line| line.contains("SKIPPING TEST")),
         Verdict::Fail | Verdict::Crash | Verdict::Timeout => failed
             .or_else(|| text.lines().find(|line| line.contains("panicked at") || line.contains("symbol lookup error")))
