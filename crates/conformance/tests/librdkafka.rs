@@ -5,7 +5,10 @@
 
 use std::io::Write as _;
 
-use felice_conformance::librdkafka::{Campaign, Library, Suite, header, table};
+use felice_broker::Broker;
+use felice_conformance::librdkafka::bindings::{self, Binding, Check, Installation};
+use felice_conformance::librdkafka::cluster::Cluster;
+use felice_conformance::librdkafka::{Campaign, Library, Suite, Verdict, header, table};
 use felice_conformance::{Extent, Failure, Skip};
 
 mod support;
@@ -23,7 +26,7 @@ fn what_passes_on_the_original_passes_on_ours() {
     let (mut passed, mut skipped, mut faults) = (0, 0, Vec::new());
     let mut campaign = Campaign::new(&suite, &library, None);
     let mut stderr = std::io::stderr();
-    for row in rows.iter().filter(|row| row.original == felice_conformance::librdkafka::Verdict::Pass) {
+    for row in rows.iter().filter(|row| row.original == Verdict::Pass) {
         if extent == Extent::Sampled && !row.sampled {
             continue;
         }
@@ -88,4 +91,51 @@ fn our_header_is_upstreams() {
         "names of ours only"
     );
     header::compile_upstream(&suite).unwrap();
+}
+
+/// Judges a binding by its checks.
+fn judge(binding: Binding, installation: &Installation, suite: &Suite, bootstrap: &str) -> Vec<String> {
+    let test = format!("bindings, {}", binding.name());
+    let Some(checks) = unless_skipped(&test, binding.run(installation, suite, bootstrap)) else { return Vec::new() };
+    let held = checks.values().filter(|check| **check == Check::Ok).count();
+    let left_out = checks.values().filter(|check| **check == Check::Skip).count();
+    let faults = bindings::faults(binding, &checks, &table::skips().unwrap());
+    writeln!(std::io::stderr(), "{test}: {held} hold, {left_out} left out, {} wrong", faults.len()).unwrap();
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_for_librdkafka_run_on_ours_and_the_embedded_broker() {
+    let test = "programs_for_librdkafka_run_on_ours_and_the_embedded_broker";
+    let Some(extent) = asked_for(test) else { return };
+    let Some(suite) = unless_skipped(test, Suite::build()) else { return };
+    let installation = Installation::of(&Library::ours().unwrap()).unwrap();
+    // rust-rdkafka wants to see one node with id 0 and three partitions.
+    let broker =
+        Broker::builder().in_memory().config("node.id", "0").config("num.partitions", "3").start().await.unwrap();
+    let bootstrap = broker.bootstrap().to_owned();
+    let mut bindings = vec![Binding::Kcat, Binding::Cpp, Binding::GoUnit];
+    if extent == Extent::Full {
+        bindings.push(Binding::Rust);
+    }
+    let judged = tokio::task::spawn_blocking(move || {
+        bindings.into_iter().flat_map(|binding| judge(binding, &installation, &suite, &bootstrap)).collect::<Vec<_>>()
+    });
+    let faults = judged.await.unwrap();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn programs_for_librdkafka_run_on_ours_and_apache_kafka() {
+    let test = "programs_for_librdkafka_run_on_ours_and_apache_kafka";
+    if unless_skipped(test, felice_conformance::wanted_in_full().map_err(Failure::from)).is_none() {
+        return;
+    }
+    let Some(suite) = unless_skipped(test, Suite::build()) else { return };
+    let installation = Installation::of(&Library::ours().unwrap()).unwrap();
+    let Some(cluster) = unless_skipped(test, Cluster::start(true)) else { return };
+    let bindings = [Binding::Kcat, Binding::Cpp, Binding::Go, Binding::Python];
+    let faults: Vec<String> =
+        bindings.into_iter().flat_map(|binding| judge(binding, &installation, &suite, &cluster.bootstrap())).collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }

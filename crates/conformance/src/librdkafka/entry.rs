@@ -59,7 +59,9 @@ impl Verdict {
 
     /// The verdict of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Pass, Self::Fail, Self::Skip, Self::Crash, Self::Timeout, Self::Unrun].into_iter().find(|v| v.name() == name)
+        [Self::Pass, Self::Fail, Self::Skip, Self::Crash, Self::Timeout, Self::Unrun]
+            .into_iter()
+            .find(|v| v.name() == name)
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`Run`]: one entry in a process of its own, against brokers or without.
 //! - [`table`]: what the original passes (`librdkafka/entries.tsv`), and what ours does not pass with the reason (`librdkafka/skips`).
 //! - [`cluster`]: Apache Kafka as upstream's own test clusters are set up.
+//! - [`bindings`]: programs and language bindings that were written for librdkafka.
 //! - [`header`]: our header against upstream's.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use anyhow::{Context, ensure};
 
 use crate::process;
 
+pub mod bindings;
 mod campaign;
 pub mod cluster;
 mod entry;

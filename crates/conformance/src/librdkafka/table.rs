@@ -164,7 +164,8 @@ mod tests {
     fn the_committed_lists_can_be_read() {
         let rows = rows().unwrap();
         let skips = skips().unwrap();
-        for name in skips.keys() {
+        // Those of bindings are named BINDING/CHECK.
+        for name in skips.keys().filter(|name| !name.contains('/')) {
             assert!(
                 rows.iter().any(|row| row.entry == *name && row.original == Verdict::Pass),
                 "{name}: not a passing entry"
