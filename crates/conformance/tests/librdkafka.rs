@@ -104,7 +104,7 @@ fn judge(binding: Binding, installation: &Installation, suite: &Suite, bootstrap
     faults
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn programs_for_librdkafka_run_on_ours_and_the_embedded_broker() {
     let test = "programs_for_librdkafka_run_on_ours_and_the_embedded_broker";
     let Some(extent) = asked_for(test) else { return };
