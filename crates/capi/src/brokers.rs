@@ -254,6 +254,11 @@ impl Brokers {
         self.lock().brokers.values().any(|broker| broker.state == State::Up)
     }
 
+    /// Whether a connection to this broker stands.
+    pub(crate) fn is_up(&self, id: i32) -> bool {
+        self.lock().brokers.values().any(|broker| broker.id == id && broker.state == State::Up)
+    }
+
     /// What is known of the cluster.
     pub(crate) fn cluster(&self) -> Arc<ClusterMetadata> {
         self.lock().cluster.clone()

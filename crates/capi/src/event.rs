@@ -144,7 +144,11 @@ pub unsafe extern "C" fn rd_kafka_event_type(rkev: *const Event) -> c_int {
 pub unsafe extern "C" fn rd_kafka_event_name(rkev: *const Event) -> *const c_char {
     guard(c"?unknown?".as_ptr(), || {
         // SAFETY: the caller vouches for the event.
-        let kind = unsafe { rkev.as_ref() }.map_or(kind::NONE, Event::kind);
+        let event = unsafe { rkev.as_ref() };
+        if let Some(Event { body: Body::Op(Op::Admin(result)), .. }) = event {
+            return result.name().as_ptr();
+        }
+        let kind = event.map_or(kind::NONE, Event::kind);
         let name: &CStr = match kind {
             kind::NONE => c"(NONE)",
             kind::DR => c"DeliveryReport",
@@ -337,6 +341,7 @@ pub unsafe extern "C" fn rd_kafka_event_opaque(rkev: *mut Event) -> *mut c_void 
         // SAFETY: the caller vouches for the event.
         match unsafe { rkev.as_ref() }.map(|event| &event.body) {
             Some(Body::Op(Op::OffsetCommit(commit))) => commit.opaque(),
+            Some(Body::Op(Op::Admin(result))) => result.opaque(),
             _ => std::ptr::null_mut(),
         }
     })

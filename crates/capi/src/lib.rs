@@ -13,11 +13,13 @@
 //! - [`types`]: layouts and numbers
 //! - [`metadata`]: what is asked about the cluster
 //! - `log`, `stats`, `brokers`: what a handle tells of itself
+//! - [`admin`]: the Admin API; [`unsupported`]: what Felice does not do, and how that is told
 //! - `background`: the queue that a thread of the library serves
 //! - [`mock`]: a cluster in this process, for tests
 //! - `variadic`: functions with a variable number of arguments
 //! - [`pending`]: names that are exported and not built
 
+pub mod admin;
 pub mod background;
 mod boundary;
 pub mod brokers;
@@ -45,6 +47,7 @@ mod stats;
 pub mod topic;
 pub mod topic_partition;
 pub mod types;
+pub mod unsupported;
 pub mod uuid;
 mod variadic;
 mod wait;

@@ -30,6 +30,8 @@ pub(crate) enum Op {
     OffsetCommit(Box<CommitResult>),
     /// A token is wanted: `sasl.oauthbearer.config`.
     OauthRefresh(CString),
+    /// What came of a request of the Admin API.
+    Admin(Box<crate::admin::AdminResult>),
     /// Something of the library's own for whichever thread serves the queue.
     Call(Call),
 }
@@ -54,6 +56,7 @@ impl Op {
             | Self::Rebalance(_)
             | Self::OffsetCommit(_)
             | Self::OauthRefresh(_)
+            | Self::Admin(_)
             | Self::Call(_) => true,
         }
     }
@@ -69,6 +72,7 @@ impl Op {
             Self::Stats(_) => kind::STATS,
             Self::Log(_) => kind::LOG,
             Self::OauthRefresh(_) => kind::OAUTHBEARER_TOKEN_REFRESH,
+            Self::Admin(result) => result.event_kind(),
             Self::Call(_) => kind::NONE,
         }
     }
@@ -81,6 +85,7 @@ impl Op {
             Self::ConsumerError(failure) => (failure.err, Some(&failure.text)),
             Self::Rebalance(rebalance) => (rebalance.err(), None),
             Self::OffsetCommit(commit) => (commit.err, None),
+            Self::Admin(result) => result.error(),
             _ => (RespErr::NO_ERROR, None),
         }
     }
@@ -247,6 +252,8 @@ fn carry_out(kafka: &Kafka, queue: &Queue, op: Op, how: Serve) -> Option<Op> {
         }
         Op::OauthRefresh(config) => crate::sasl::call(kafka, &config),
         Op::Log(line) => kafka.log.print(&line),
+        // There is no callback for results: where a program polls for callbacks, they are lost, as in librdkafka.
+        Op::Admin(_) => {}
     }
     None
 }

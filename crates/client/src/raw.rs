@@ -232,4 +232,5 @@ fn remove(driver: &mut Driver, reader: ReaderKey) {
 pub fn add_bootstrap(client: &Client, addresses: Vec<String>) {
     client.driver().command(move |driver, now| driver.core.add_bootstrap(now, addresses));
 }
+pub use crate::admin::coordinator::{CallTarget, call};
 pub use felice_client_core::producer::partitioner::{crc32, fnv1a, murmur2};

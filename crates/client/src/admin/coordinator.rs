@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use felice_client_core::backoff::Backoff;
-use felice_client_core::client::{CallOptions, CallTarget, decode_answer};
+pub use felice_client_core::client::CallTarget;
+use felice_client_core::client::{CallOptions, decode_answer};
 use felice_client_core::connection::EncodeRequest;
 use felice_client_core::error::{Error, ErrorKind};
 use felice_protocol::error_code::ErrorCode;
@@ -16,7 +17,7 @@ use crate::client::{Client, seed};
 use crate::clock;
 
 /// A request whose fields depend on the version that both sides know.
-pub(super) struct ByVersion<R, F> {
+pub(crate) struct ByVersion<R, F> {
     build: F,
     max_version: i16,
     of: PhantomData<fn() -> R>,
@@ -28,7 +29,7 @@ impl<R: Request, F: Fn(i16) -> R + Send> ByVersion<R, F> {
     }
 
     /// In this version or a lower one.
-    pub(super) fn up_to(build: F, max_version: i16) -> Self {
+    pub(crate) fn up_to(build: F, max_version: i16) -> Self {
         Self { max_version: max_version.min(R::MAX_VERSION), ..Self::new(build) }
     }
 }
@@ -117,4 +118,23 @@ where
         }
         client.driver().timeout(pause, std::future::pending::<()>()).await;
     }
+}
+
+/// Sends a request, whose fields may depend on the version, in `max_version` or a lower one, and waits so long for its answer.
+///
+/// # Errors
+/// Where no answer came in time.
+pub async fn call<R, F>(
+    client: &Client,
+    target: CallTarget,
+    timeout: Duration,
+    max_version: i16,
+    build: F,
+) -> Result<R::Response, Error>
+where
+    R: Request + Send + 'static,
+    F: Fn(i16) -> R + Send + 'static,
+{
+    let options = CallOptions { target, timeout, retry: true, fail_fast: false };
+    decode_answer::<R>(client.call_encoded(Box::new(ByVersion::up_to(build, max_version)), options).await?)
 }

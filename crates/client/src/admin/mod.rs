@@ -6,7 +6,7 @@
 //! - `coordinator`: calls that a group's coordinator answers
 
 mod behind;
-mod coordinator;
+pub(crate) mod coordinator;
 mod group;
 mod groups;
 mod list_offsets;
