@@ -8,10 +8,11 @@ use felice::protocol::messages::metadata::response::{MetadataResponseBroker, Met
 use felice::protocol::messages::{MetadataRequest, MetadataResponse};
 
 use crate::admin::options::AdminOptions;
-use crate::admin::result::{AdminResult, DESCRIBE_CLUSTER, DESCRIBE_TOPICS, object, optional};
+use crate::admin::result::{DESCRIBE_CLUSTER, DESCRIBE_TOPICS, items, object, optional};
 use crate::admin::{Array, Failure, Items, Target, c_text, destroyers, getters, launch};
 use crate::boundary::{guard, text};
 use crate::errors::object::ErrorObject;
+use crate::event::Event;
 use crate::handle::Kafka;
 use crate::queue::QueueRef;
 use crate::types::RespErr;
@@ -276,11 +277,11 @@ impl ClusterDescription {
     }
 }
 
-fn cluster(result: &AdminResult) -> Option<&ClusterDescription> {
-    if let Items::Cluster(cluster) = &result.items { Some(cluster) } else { None }
+fn cluster(result: &Event) -> Option<&ClusterDescription> {
+    if let Some(Items::Cluster(cluster)) = items(result) { Some(cluster) } else { None }
 }
 
-getters! { AdminResult;
+getters! { Event;
     /// The broker that takes requests for the controller; NULL where there is none.
     rd_kafka_DescribeCluster_result_controller -> *const Node = std::ptr::null(),
         |result| object(cluster(result).and_then(|cluster| cluster.controller.as_ref()));
@@ -289,7 +290,7 @@ getters! { AdminResult;
         |result| optional(cluster(result).and_then(|cluster| cluster.id.as_ref()));
 }
 
-getters! { AdminResult [array];
+getters! { Event [array];
     /// The brokers.
     rd_kafka_DescribeCluster_result_nodes -> Node = |result| cluster(result).map(|cluster| &cluster.nodes);
 }
@@ -300,7 +301,7 @@ getters! { AdminResult [array];
 /// `result` is NULL or lent by an event; `cntp` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rd_kafka_DescribeCluster_result_authorized_operations(
-    result: *const AdminResult,
+    result: *const Event,
     cntp: *mut usize,
 ) -> *const c_int {
     // SAFETY: the caller vouches for both.

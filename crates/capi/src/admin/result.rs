@@ -32,12 +32,12 @@ macro_rules! kinds {
         $(
             pub(crate) static $kind: Kind = Kind { event: $event, name: $name, operation: $operation };
 
-            /// The result that an event carries; NULL where it is another event. It lives as long as the event.
+            /// The event itself, as the result that it carries; NULL where it is another event.
             ///
             /// # Safety
             /// `rkev` is NULL or an event that is not destroyed.
             #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $cast(rkev: *const Event) -> *const AdminResult {
+            pub unsafe extern "C" fn $cast(rkev: *const Event) -> *const Event {
                 // SAFETY: the same promise.
                 unsafe { of_event(rkev, &$kind) }
             }
@@ -80,11 +80,11 @@ kinds! {
 
 /// # Safety
 /// `rkev` is NULL or an event that is not destroyed.
-unsafe fn of_event(rkev: *const Event, kind: &'static Kind) -> *const AdminResult {
+unsafe fn of_event(rkev: *const Event, kind: &'static Kind) -> *const Event {
     guard(std::ptr::null(), || {
         // SAFETY: the caller vouches for the event.
         match unsafe { rkev.as_ref() }.map(|event| &event.body) {
-            Some(Body::Op(Op::Admin(result))) if result.kind.event == kind.event => &raw const **result,
+            Some(Body::Op(Op::Admin(result))) if result.kind.event == kind.event => rkev,
             _ => std::ptr::null(),
         }
     })
@@ -97,14 +97,14 @@ pub(crate) struct Opaque(pub(crate) *mut c_void);
 // SAFETY: it is only handed back.
 unsafe impl Send for Opaque {}
 
-/// `rd_kafka_CreateTopics_result_t` and its siblings.
+/// What came of a request. `rd_kafka_CreateTopics_result_t` and its siblings are the event that has it: programs pass either for the other.
 #[derive(Debug)]
-pub struct AdminResult {
+pub(crate) struct AdminResult {
     kind: &'static Kind,
     opaque: Opaque,
     error: RespErr,
     text: Option<CString>,
-    pub(crate) items: Items,
+    items: Items,
 }
 
 /// What was asked for.
@@ -245,19 +245,24 @@ getters! { PartitionResult;
     rd_kafka_topic_partition_result_error -> *const ErrorObject = std::ptr::null(), |result| &raw const result.error;
 }
 
-fn topics(result: &AdminResult) -> Option<&Array<TopicResult>> {
-    if let Items::Topics(topics) = &result.items { Some(topics) } else { None }
+/// What an event of this API tells.
+pub(crate) fn items(event: &Event) -> Option<&Items> {
+    if let Body::Op(Op::Admin(result)) = &event.body { Some(&result.items) } else { None }
 }
 
-fn groups(result: &AdminResult) -> Option<&Array<GroupResult>> {
-    if let Items::Groups(groups) = &result.items { Some(groups) } else { None }
+fn topics(result: &Event) -> Option<&Array<TopicResult>> {
+    if let Some(Items::Topics(topics)) = items(result) { Some(topics) } else { None }
 }
 
-fn resources(result: &AdminResult) -> Option<&Array<ConfigResource>> {
-    if let Items::Resources(resources) = &result.items { Some(resources) } else { None }
+fn groups(result: &Event) -> Option<&Array<GroupResult>> {
+    if let Some(Items::Groups(groups)) = items(result) { Some(groups) } else { None }
 }
 
-getters! { AdminResult [array];
+fn resources(result: &Event) -> Option<&Array<ConfigResource>> {
+    if let Some(Items::Resources(resources)) = items(result) { Some(resources) } else { None }
+}
+
+getters! { Event [array];
     /// The topics, in the request's order.
     rd_kafka_CreateTopics_result_topics -> TopicResult = topics;
     /// The topics, in the request's order.
@@ -280,26 +285,26 @@ getters! { AdminResult [array];
     rd_kafka_DescribeConfigs_result_resources -> ConfigResource = resources;
     /// The partitions.
     rd_kafka_ElectLeaders_result_partitions -> PartitionResult =
-        |result| if let Items::Partitions(partitions) = &result.items { Some(partitions) } else { None };
+        |result| if let Some(Items::Partitions(partitions)) = items(result) { Some(partitions) } else { None };
     /// The partitions with their offsets, in the request's order.
     rd_kafka_ListOffsets_result_infos -> ListedOffset =
-        |result| if let Items::ListedOffsets(offsets) = &result.items { Some(offsets) } else { None };
+        |result| if let Some(Items::ListedOffsets(offsets)) = items(result) { Some(offsets) } else { None };
     /// The topics, in the request's order.
     rd_kafka_DescribeTopics_result_topics -> TopicDescription =
-        |result| if let Items::Descriptions(topics) = &result.items { Some(topics) } else { None };
+        |result| if let Some(Items::Descriptions(topics)) = items(result) { Some(topics) } else { None };
     /// The groups.
     rd_kafka_ListConsumerGroups_result_valid -> ConsumerGroupListing =
-        |result| if let Items::GroupListings(groups, _) = &result.items { Some(groups) } else { None };
+        |result| if let Some(Items::GroupListings(groups, _)) = items(result) { Some(groups) } else { None };
     /// The errors of brokers that were asked.
     rd_kafka_ListConsumerGroups_result_errors -> ErrorObject =
-        |result| if let Items::GroupListings(_, errors) = &result.items { Some(errors) } else { None };
+        |result| if let Some(Items::GroupListings(_, errors)) = items(result) { Some(errors) } else { None };
     /// The groups, in the request's order.
     rd_kafka_DescribeConsumerGroups_result_groups -> ConsumerGroupDescription =
-        |result| if let Items::GroupDescriptions(groups) = &result.items { Some(groups) } else { None };
+        |result| if let Some(Items::GroupDescriptions(groups)) = items(result) { Some(groups) } else { None };
 }
 
-getters! { AdminResult;
+getters! { Event;
     /// The partitions with their first offsets from now on, and their errors; NULL where the whole request failed.
     rd_kafka_DeleteRecords_result_offsets -> *const TopicPartitionList = std::ptr::null(),
-        |result| if let Items::Records(list) = &result.items { list.as_ptr() } else { std::ptr::null() };
+        |result| if let Some(Items::Records(list)) = items(result) { list.as_ptr() } else { std::ptr::null() };
 }

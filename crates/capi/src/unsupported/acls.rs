@@ -4,9 +4,10 @@ use std::ffi::{CString, c_char, c_int};
 
 use crate::admin::options::AdminOptions;
 use crate::admin::result::{CREATE_ACLS, DELETE_ACLS, DESCRIBE_ACLS, optional};
-use crate::admin::{AdminResult, Array, c_text, destroyers, getters};
+use crate::admin::{Array, c_text, destroyers, getters};
 use crate::boundary::{guard, text, write_text};
 use crate::errors::object::ErrorObject;
+use crate::event::Event;
 use crate::handle::Kafka;
 use crate::queue::QueueRef;
 
@@ -156,7 +157,7 @@ getters! { DeleteAclsResponse [array];
     rd_kafka_DeleteAcls_result_response_matching_acls -> AclBinding = |_| None::<&Array<AclBinding>>;
 }
 
-getters! { AdminResult [array];
+getters! { Event [array];
     /// None.
     rd_kafka_CreateAcls_result_acls -> AclResult = |_| None;
     /// None.

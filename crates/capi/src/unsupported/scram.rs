@@ -5,9 +5,10 @@ use std::ffi::{c_char, c_int, c_uchar};
 use crate::admin::describe::texts;
 use crate::admin::options::AdminOptions;
 use crate::admin::result::{ALTER_USER_SCRAM_CREDENTIALS, DESCRIBE_USER_SCRAM_CREDENTIALS};
-use crate::admin::{AdminResult, Failure, destroyers, getters, taken};
+use crate::admin::{Failure, destroyers, getters, taken};
 use crate::boundary::{bytes, guard, text};
 use crate::errors::object::ErrorObject;
+use crate::event::Event;
 use crate::handle::Kafka;
 use crate::queue::QueueRef;
 
@@ -126,7 +127,7 @@ getters! { AlterUserScramCredentialsResponse;
         |_| std::ptr::null();
 }
 
-getters! { AdminResult [array];
+getters! { Event [array];
     /// None.
     rd_kafka_DescribeUserScramCredentials_result_descriptions -> UserScramCredentialsDescription = |_| None;
     /// None.
