@@ -328,3 +328,61 @@ fn a_refused_producer_id_fails_what_waits() {
     assert!(world.request().is_none());
     assert_eq!(world.done(), Some((Some(1), Err(Persisted::No))));
 }
+
+#[test]
+fn what_is_purged_in_flight_is_told_once_and_what_waits_was_never_written() {
+    let mut world = World::new(Some(1));
+    world.prove();
+    world.batch(1);
+    let sent = world.sent();
+    world.batch(2);
+    world.sender.purge(world.now, &mut world.source, false, true);
+    assert_eq!(world.done(), Some((Some(1), Err(Persisted::Maybe))));
+    world.sender.purge(world.now, &mut world.source, true, false);
+    assert_eq!(world.done(), Some((Some(2), Err(Persisted::No))));
+    // The answer to what was given up frees its place, and tells nobody.
+    world.answer(&sent, ErrorCode::NONE, 1);
+    assert_eq!(world.done(), Some((None, Ok(1))));
+    world.batch(3);
+    let next = world.sent();
+    assert_eq!(next.identity(), (0, 2));
+    world.answer(&next, ErrorCode::NONE, 2);
+    assert_eq!(world.done(), Some((Some(3), Ok(2))));
+}
+
+#[test]
+fn a_batch_that_waits_to_be_written_again_is_purged_under_a_new_epoch() {
+    let mut world = World::new(Some(1));
+    world.prove();
+    world.batch(1);
+    let sent = world.sent();
+    world.lose(&sent);
+    world.batch(2);
+    world.sender.purge(world.now, &mut world.source, true, false);
+    assert_eq!(world.done(), Some((Some(1), Err(Persisted::Maybe))));
+    assert_eq!(world.done(), Some((Some(2), Err(Persisted::No))));
+    world.pass(Duration::from_secs(5));
+    world.batch(3);
+    // It may be in the log: nothing is written under its epoch again.
+    assert_eq!(world.sent().identity(), (1, 0));
+}
+
+#[test]
+fn a_test_overrules_answers_by_the_number_of_the_first_record() {
+    let mut world = World::new(Some(1));
+    let overrule = |broker, first, code: i16| {
+        assert_eq!(broker, 1);
+        if first == 2 && code == 0 { -1 } else { code.into() }
+    };
+    world.sender.overrule(felice_client_core::producer::sender::Overrule(Box::new(overrule)));
+    world.prove();
+    world.batch(1);
+    let sent = world.sent();
+    world.answer(&sent, ErrorCode::NONE, 1);
+    assert_eq!(world.done(), None);
+    world.pass(Duration::from_secs(5));
+    let again = world.sent();
+    assert_eq!(again.identity(), sent.identity());
+    world.answer(&again, ErrorCode::DUPLICATE_SEQUENCE_NUMBER, -1);
+    assert_eq!(world.done(), Some((Some(1), Ok(-1))));
+}

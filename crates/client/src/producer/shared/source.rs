@@ -56,9 +56,7 @@ impl BatchSource<Tag> for Source {
     }
 
     fn give_up(&mut self, _now: Now, partition: PartitionId) -> Option<ReadyBatch<Tag>> {
-        let slot = self.slot(partition)?.clone();
-        let given_up = slot.accumulator().give_up();
-        given_up
+        self.slot(partition)?.accumulator().give_up()
     }
 
     fn oldest(&mut self, partition: PartitionId) -> Option<Instant> {
