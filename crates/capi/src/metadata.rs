@@ -220,7 +220,7 @@ pub unsafe extern "C" fn rd_kafka_metadata(
         let topic = |name: String| MetadataRequestTopic { name: Some(name.as_str().into()), ..Default::default() };
         let request = MetadataRequest {
             topics: wanted.map(|names| names.into_iter().map(topic).collect()),
-            allow_auto_topic_creation: rk.conf.flag("allow.auto.create.topics") || rk.is_producer(),
+            allow_auto_topic_creation: rk.conf.flag("allow.auto.create.topics"),
             ..MetadataRequest::default()
         };
         let reachable = rk.brokers.is_any_up();

@@ -111,6 +111,11 @@ impl Topics {
         Some(topic)
     }
 
+    /// Whether there is a handle of this topic.
+    fn has(&self, name: &str) -> bool {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).by_name.contains_key(name)
+    }
+
     /// The topics that there are handles of.
     pub(crate) fn names(&self) -> Vec<String> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner).by_name.keys().cloned().collect()
@@ -167,6 +172,10 @@ pub unsafe extern "C" fn rd_kafka_topic_new(rk: *mut Kafka, topic: *const c_char
             set_last_error(RespErr::INVALID_ARG, libc::EINVAL);
             return std::ptr::null_mut();
         };
+        if !rk.topics.has(name) {
+            // It is asked for at once, and made where the broker makes topics.
+            felice::raw::want_topic(&rk.client, name);
+        }
         // SAFETY: the caller vouches for the settings; they stay the program's where this fails.
         let found = match unsafe { conf.as_ref() } {
             None => Ok(rk.topics.get(name)),

@@ -228,6 +228,12 @@ fn remove(driver: &mut Driver, reader: ReaderKey) {
     }
 }
 
+/// Metadata of this topic is kept from now on, for as long as the client lives.
+pub fn want_topic(client: &Client, topic: &str) {
+    let topic = ByteStr::from(topic);
+    client.driver().command(move |driver, now| driver.core.want_topic(now, &topic));
+}
+
 /// Addresses (`HOST:PORT`) to try besides those of `bootstrap.servers`.
 pub fn add_bootstrap(client: &Client, addresses: Vec<String>) {
     client.driver().command(move |driver, now| driver.core.add_bootstrap(now, addresses));
