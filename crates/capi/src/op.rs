@@ -155,7 +155,12 @@ pub(crate) fn was_yielded() -> bool {
 #[inline]
 pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve) -> Served {
     YIELD.set(false);
+    let mut rebalanced = false;
     loop {
+        // Programs count on hearing of one rebalance a poll.
+        if rebalanced && queue.is_rebalance_next() {
+            return Served::Nothing;
+        }
         match queue.pop(deadline) {
             None | Some(Popped::Yield) => return Served::Nothing,
             Some(Popped::Message(message)) => {
@@ -165,6 +170,7 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
                 consume(kafka, message);
             }
             Some(Popped::Op(op)) => {
+                rebalanced |= matches!(op, Op::Rebalance(_));
                 if let Some(op) = carry_out(kafka, queue, op, how) {
                     return Served::Op(op);
                 }

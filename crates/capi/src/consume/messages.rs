@@ -17,7 +17,7 @@ use crate::types::{Message, RespErr};
 pub(crate) struct Messages {
     slot: Arc<Slot>,
     version: u32,
-    batch: Option<FetchedBatch>,
+    batch: Option<Box<FetchedBatch>>,
     ready: Option<Ready>,
     topics: Arc<Topics>,
     bytes: usize,
@@ -29,7 +29,7 @@ impl Messages {
         let bytes = batch.size_in_bytes();
         slot.waiting.fetch_add(bytes, Ordering::AcqRel);
         let (topics, side) = (side.topics.clone(), side.this.clone());
-        Self { slot, version, batch: Some(batch), ready: None, topics, bytes, side }
+        Self { slot, version, batch: Some(Box::new(batch)), ready: None, topics, bytes, side }
     }
 
     /// The next message, the program's from here on; `None` where there is none, or what is left is of an older version.
