@@ -40,7 +40,7 @@ pub(super) fn next(kafka: &Kafka, queue: &Queue, timeout_ms: c_int) -> *mut Mess
     }
     // Most often something is there.
     let mut served = serve(kafka, queue, Deadline::after(0), Serve::Messages);
-    if matches!(served, Served::Nothing) && timeout_ms != 0 && !was_yielded() {
+    if matches!(served, Served::Nothing) && timeout_ms != 0 && !was_yielded() && !queue.is_rebalance_next() {
         let deadline = Deadline::after(timeout_ms);
         served = match consumer {
             Some(consumer) => consumer.while_polling(|| serve(kafka, queue, deadline, Serve::Messages)),
