@@ -26,9 +26,11 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Until an offset that could not be looked up is asked for again.
 const QUERY_AGAIN: Duration = Duration::from_millis(100);
 
+/// What is committed for partitions, each with its own error.
+pub(super) type Found = Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, RespErr>)>, RespErr>;
+
 /// Tells what became of a look-up of committed offsets.
-pub(super) type Told =
-    Box<dyn FnOnce(Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, RespErr>)>, RespErr>) + Send>;
+pub(super) type Told = Box<dyn FnOnce(Found) + Send>;
 
 /// A partition that starts once it is known where, and for which turn and version of it that is asked.
 #[derive(Clone, Debug)]
@@ -291,11 +293,7 @@ impl Work<'_, '_> {
     }
 
     /// What the group has committed came.
-    pub(super) fn found(
-        &mut self,
-        starting: Vec<Starting>,
-        found: Result<Vec<(TopicPartition, Result<Option<OffsetAndMetadata>, RespErr>)>, RespErr>,
-    ) {
+    pub(super) fn found(&mut self, starting: Vec<Starting>, found: Found) {
         let mut again = Vec::new();
         let found = match found {
             Ok(found) => found.into_iter().collect::<BTreeMap<_, _>>(),
