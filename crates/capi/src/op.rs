@@ -157,10 +157,6 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
     YIELD.set(false);
     let mut rebalanced = false;
     loop {
-        // Programs count on hearing of one rebalance a poll.
-        if rebalanced && queue.is_rebalance_next() {
-            return Served::Nothing;
-        }
         match queue.pop(deadline) {
             None | Some(Popped::Yield) => return Served::Nothing,
             Some(Popped::Message(message)) => {
@@ -168,6 +164,11 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
                     return Served::Message(message);
                 }
                 consume(kafka, message);
+            }
+            // Programs count on hearing of one rebalance a poll.
+            Some(Popped::Op(op @ Op::Rebalance(_))) if rebalanced => {
+                queue.push_back_in_front(op);
+                return Served::Nothing;
             }
             Some(Popped::Op(op)) => {
                 rebalanced |= matches!(op, Op::Rebalance(_));
