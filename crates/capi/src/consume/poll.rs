@@ -8,7 +8,7 @@ use felice::TopicPartition;
 use super::{ConsumerSide, side};
 use crate::boundary::{guard, set_last_error, text};
 use crate::handle::Kafka;
-use crate::op::{Op, Serve, Served, serve, was_yielded};
+use crate::op::{Op, Serve, Served, serve};
 use crate::queue::{Queue, QueueRef};
 use crate::types::{Message, RespErr};
 use crate::wait::Deadline;
@@ -34,19 +34,19 @@ impl ConsumerSide {
 
 /// The next message or error of a queue; NULL where the time was up before, with the last error set.
 pub(super) fn next(kafka: &Kafka, queue: &Queue, timeout_ms: c_int) -> *mut Message {
-    let consumer = kafka.consumer.as_ref();
-    if let Some(consumer) = consumer {
-        consumer.note_poll();
-    }
     // Most often something is there.
-    let mut served = serve(kafka, queue, Deadline::after(0), Serve::Messages);
-    if matches!(served, Served::Nothing) && timeout_ms != 0 && !was_yielded() && !queue.is_rebalance_next() {
-        let deadline = Deadline::after(timeout_ms);
-        served = match consumer {
-            Some(consumer) => consumer.while_polling(|| serve(kafka, queue, deadline, Serve::Messages)),
-            None => serve(kafka, queue, deadline, Serve::Messages),
-        };
+    let mut message = [std::ptr::null_mut()];
+    if queue.pop_messages(&mut message) == 1 {
+        if let Some(consumer) = &kafka.consumer {
+            consumer.note_poll();
+        }
+        return message[0];
     }
+    let wait = || serve(kafka, queue, Deadline::after(timeout_ms), Serve::Messages);
+    let served = match &kafka.consumer {
+        Some(consumer) => consumer.while_polling(wait),
+        None => wait(),
+    };
     match served {
         Served::Message(message) => message,
         Served::Op(Op::ConsumerError(failure)) => failure.into_message(),
