@@ -141,14 +141,14 @@ pub(crate) fn yield_this_thread() {
     YIELD.set(true);
 }
 
-/// Whether a callback has asked for an end.
-pub(crate) fn is_yielding() -> bool {
-    YIELD.get()
-}
-
 /// Whether a callback asked for an end; asked once.
 pub(crate) fn was_yielded() -> bool {
     YIELD.replace(false)
+}
+
+/// Whether a callback has asked for an end.
+pub(crate) fn is_yielding() -> bool {
+    YIELD.get()
 }
 
 /// Serves a queue until something is to be handed out, or the time is up.
@@ -177,7 +177,7 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
                 }
             }
         }
-        if was_yielded() {
+        if is_yielding() {
             return Served::Nothing;
         }
     }
@@ -200,7 +200,7 @@ pub(crate) fn serve_all(kafka: &Kafka, queue: &Queue, deadline: Deadline) -> c_i
         }
         served = served.saturating_add(1);
         deadline = Deadline::after(0);
-        if was_yielded() {
+        if is_yielding() {
             return served;
         }
     }

@@ -25,7 +25,7 @@ use crate::fatal::Fatal;
 use crate::fork::Process;
 use crate::handle::Kafka;
 use crate::log::Logger;
-use crate::op::{Op, serve_all, was_yielded};
+use crate::op::{Op, is_yielding, serve_all};
 use crate::partitioner::{Choice, Named, Program};
 use crate::queue::Queue;
 use crate::topic::Topics;
@@ -189,7 +189,7 @@ impl ProducerSide {
             let seen = self.deliveries.signal.count();
             if !self.reports_events {
                 serve_all(kafka, &kafka.main, Deadline::after(0));
-                if was_yielded() {
+                if is_yielding() {
                     return self.in_queue() == 0;
                 }
             }
