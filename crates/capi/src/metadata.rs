@@ -256,6 +256,9 @@ pub unsafe extern "C" fn rd_kafka_clusterid(rk: *mut Kafka, timeout_ms: c_int) -
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for `rk`.
         let Some(rk) = (unsafe { rk.as_ref() }) else { return std::ptr::null_mut() };
+        if takes_brokers_for_ancient(rk) {
+            return std::ptr::null_mut();
+        }
         let known = rk.brokers.cluster().cluster_id.clone();
         let id = known.or_else(|| cluster(rk, timeout_ms).ok()?.cluster_id);
         id.map_or(std::ptr::null_mut(), |id| malloc_text(&id))
@@ -271,9 +274,18 @@ pub unsafe extern "C" fn rd_kafka_controllerid(rk: *mut Kafka, timeout_ms: c_int
     guard(-1, || {
         // SAFETY: the caller vouches for `rk`.
         let Some(rk) = (unsafe { rk.as_ref() }) else { return -1 };
+        if takes_brokers_for_ancient(rk) {
+            return -1;
+        }
         let known = rk.brokers.cluster().controller;
         known.or_else(|| Some(cluster(rk, timeout_ms).ok()?.controller_id)).unwrap_or(-1)
     })
+}
+
+/// Whether the program says that its brokers are too old to name their cluster: `api.version.request` is false and `broker.version.fallback` below 0.10.
+fn takes_brokers_for_ancient(rk: &Kafka) -> bool {
+    let old = |version: &str| ["0.7", "0.8", "0.9"].iter().any(|old| version.starts_with(old));
+    !rk.conf.flag("api.version.request") && rk.conf.text("broker.version.fallback").is_some_and(old)
 }
 
 fn cluster(rk: &Kafka, timeout_ms: c_int) -> Result<MetadataResponse, RespErr> {

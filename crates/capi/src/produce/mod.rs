@@ -28,6 +28,7 @@ use crate::log::Logger;
 use crate::op::{Op, is_yielding, serve_all};
 use crate::partitioner::{Choice, Named, Program};
 use crate::queue::Queue;
+use crate::stats::Produced;
 use crate::topic::Topics;
 use crate::wait::{Deadline, Signal, block_on};
 
@@ -82,9 +83,16 @@ pub(crate) struct ProducerSide {
     process: Process,
     /// Where the handle's topics are, for partitioners.
     topics: Arc<OnceLock<Weak<Topics>>>,
+    /// Counted where statistics are wanted.
+    produced: Option<Arc<Produced>>,
 }
 
 impl ProducerSide {
+    /// Records that are in the log, and their bytes; nothing where no statistics are wanted.
+    pub(crate) fn produced(&self, topic: &str, partition: i32) -> (u64, u64) {
+        self.produced.as_ref().map_or((0, 0), |produced| produced.of(topic, partition))
+    }
+
     pub(crate) fn new(
         client: &Client,
         properties: &Properties,
@@ -110,6 +118,7 @@ impl ProducerSide {
             unknown_topic_after: Duration::from_millis(
                 u64::try_from(conf.int("topic.metadata.propagation.max.ms")).unwrap_or(0),
             ),
+            produced: (conf.int("statistics.interval.ms") > 0).then(Arc::default),
         };
         let settings = Settings::of(conf, &conf.topic);
         let producer = making.make(client, &settings)?;
@@ -128,6 +137,7 @@ impl ProducerSide {
             interception: making.interception,
             process: Process::this(),
             topics: making.topics,
+            produced: making.produced,
         })
     }
 
@@ -160,6 +170,7 @@ impl ProducerSide {
             reported: self.reported,
             topics: self.topics.clone(),
             unknown_topic_after: self.unknown_topic_after,
+            produced: self.produced.clone(),
         };
         let producer = making.make(&self.client, &settings).map_err(|error| error.to_string())?;
         producers.push((settings, producer.clone()));
@@ -238,15 +249,20 @@ struct Making {
     reported: Reported,
     topics: Arc<OnceLock<Weak<Topics>>>,
     unknown_topic_after: Duration,
+    produced: Option<Arc<Produced>>,
 }
 
 impl Making {
     fn make(&self, client: &Client, settings: &Settings) -> Result<Producer, Error> {
         let (told, queue, reported) = (self.deliveries.clone(), self.main.clone(), self.reported);
         let (interception, topics) = (self.interception.clone(), self.topics.clone());
+        let produced = self.produced.clone();
         let unanswered = settings.properties.iter().any(|(name, value)| *name == "acks" && value == "0");
         let mut builder =
             client.producer().give_up_unknown_topic_after(self.unknown_topic_after).on_batch(move |batch| {
+                if let Some(produced) = &produced {
+                    produced.count(&batch);
+                }
                 let delivered = Delivered::new(batch, unanswered);
                 if interception.sees_acknowledgements()
                     && let Some(topics) = topics.get().and_then(Weak::upgrade)

@@ -13,7 +13,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::source::PartitionStats;
+pub(crate) use self::source::{PartitionStats, Produced};
 pub(crate) use self::window::Window;
 use crate::event::kind;
 use crate::handle::Kafka;

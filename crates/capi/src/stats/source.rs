@@ -1,5 +1,10 @@
 //! What producers and consumers tell of their partitions.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use felice::FinishedBatch;
+
 use crate::handle::Kafka;
 
 /// A partition, as statistics show it.
@@ -57,7 +62,46 @@ impl PartitionStats {
     }
 }
 
-/// The partitions of a handle.
+/// What was produced, by partition: records, and their bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Produced(Mutex<BTreeMap<(String, i32), (u64, u64)>>);
+
+impl Produced {
+    /// Counts a batch that is in the log.
+    pub(crate) fn count(&self, batch: &FinishedBatch) {
+        if batch.result().is_err() {
+            return;
+        }
+        let (mut records, mut bytes) = (0, 0);
+        batch.for_each(|record| {
+            records += 1;
+            bytes += record.key.map_or(0, <[u8]>::len) as u64 + record.value.map_or(0, <[u8]>::len) as u64;
+        });
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = all.entry((batch.topic().to_owned(), batch.partition())).or_default();
+        *sum = (sum.0 + records, sum.1 + bytes);
+    }
+
+    pub(crate) fn of(&self, topic: &str, partition: i32) -> (u64, u64) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
+    }
+}
+
+/// The partitions of a handle: a consumer's own, and those of a producer's topics.
 pub(super) fn partitions(kafka: &Kafka) -> Vec<PartitionStats> {
-    kafka.consumer.as_ref().map_or_else(Vec::new, |consumer| consumer.partition_stats())
+    if let Some(consumer) = &kafka.consumer {
+        return consumer.partition_stats();
+    }
+    let Some(producer) = &kafka.producer else { return Vec::new() };
+    let cluster = kafka.brokers.cluster();
+    let mut all = Vec::new();
+    for topic in kafka.topics.names() {
+        let count = cluster.topics.get(topic.as_str()).map_or(0, |known| known.partitions.len());
+        all.extend((0..i32::try_from(count).unwrap_or(0)).map(|partition| {
+            let sent = producer.produced(&topic, partition);
+            PartitionStats { sent, ..PartitionStats::new(&topic, partition) }
+        }));
+    }
+    all
 }
