@@ -12,7 +12,7 @@ use crate::background::Background;
 use crate::boundary::{guard, set_last_error, without_signals, write_text};
 use crate::brokers::Brokers;
 use crate::conf::interceptors::ThreadType;
-use crate::conf::{ClientKind, Conf, rd_kafka_conf_destroy, rd_kafka_conf_new};
+use crate::conf::{ClientKind, Conf, Interceptors, rd_kafka_conf_destroy, rd_kafka_conf_new};
 use crate::consume::ConsumerSide;
 use crate::event::kind;
 use crate::fatal::Fatal;
@@ -25,7 +25,7 @@ use crate::queue::Queue;
 use crate::sasl::Sasl;
 use crate::sockets;
 use crate::topic::Topics;
-use crate::types::RespErr;
+use crate::types::{Message, RespErr};
 use crate::wait::Deadline;
 
 /// `RD_KAFKA_PRODUCER` of `rd_kafka_type_t`.
@@ -192,8 +192,9 @@ impl Kafka {
 
     /// Interceptors hear of the handle, and of threads as librdkafka has them: a main one, and one for each broker. Here all handles share a few.
     fn tell_threads(&self, start: bool) {
-        let (all, rk) = (&self.conf.interceptors, self.pointer());
-        let mut complaints = if start { all.on_new(rk, &raw const self.conf) } else { Vec::new() };
+        if start {
+            self.intercept(|all, rk| all.on_new(rk, &raw const self.conf));
+        }
         let mut names = vec![(ThreadType::MAIN, c"main".to_owned()), (ThreadType::BROKER, c":0/internal".to_owned())];
         self.brokers.for_each(|broker| {
             if broker.is_configured() {
@@ -201,16 +202,29 @@ impl Kafka {
             }
         });
         for (kind, name) in &names {
-            complaints.extend(match start {
+            self.intercept(|all, rk| match start {
                 true => all.on_thread_start(rk, *kind, name),
                 false => all.on_thread_exit(rk, *kind, name),
             });
         }
         if !start {
-            complaints.extend(all.on_destroy(rk));
+            self.intercept(Interceptors::on_destroy);
         }
-        for line in complaints {
+    }
+
+    /// Has interceptors called, with nothing locked, and logs what they complain of.
+    pub(crate) fn intercept(&self, call: impl FnOnce(&Interceptors, *mut Self) -> Vec<String>) {
+        for line in call(&self.conf.interceptors, self.pointer()) {
             self.log.log(level::WARNING, "ICFAIL", &line);
+        }
+    }
+
+    /// Interceptors see a message that is about to be the program's.
+    #[inline]
+    pub(crate) fn show_consumed(&self, message: *mut Message) {
+        // SAFETY: the message was taken out of a queue, and nobody else has it.
+        if !self.conf.interceptors.consumes_unseen() && unsafe { (*message).err } == RespErr::NO_ERROR {
+            self.intercept(|all, rk| all.on_consume(rk, message));
         }
     }
 

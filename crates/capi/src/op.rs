@@ -160,6 +160,7 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
         match queue.pop(deadline) {
             None | Some(Popped::Yield) => return Served::Nothing,
             Some(Popped::Message(message)) => {
+                kafka.show_consumed(message);
                 if how != Serve::Callbacks {
                     return Served::Message(message);
                 }
@@ -190,7 +191,10 @@ pub(crate) fn serve_all(kafka: &Kafka, queue: &Queue, deadline: Deadline) -> c_i
     loop {
         match queue.pop(deadline) {
             None | Some(Popped::Yield) => return served,
-            Some(Popped::Message(message)) => consume(kafka, message),
+            Some(Popped::Message(message)) => {
+                kafka.show_consumed(message);
+                consume(kafka, message);
+            }
             Some(Popped::Op(op)) => {
                 // A batch counts as its records.
                 let count = if let Op::Deliveries(delivered) = &op { delivered.left() } else { 1 };

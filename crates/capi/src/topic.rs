@@ -93,7 +93,8 @@ impl Topics {
         let _ = self.handle.set(Arc::downgrade(handle));
     }
 
-    fn handle(&self) -> Weak<Kafka> {
+    /// The handle that they belong to.
+    pub(crate) fn handle(&self) -> Weak<Kafka> {
         self.handle.get().cloned().unwrap_or_default()
     }
 

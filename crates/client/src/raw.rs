@@ -30,6 +30,11 @@ pub use crate::observe::{Observed, Setup};
 use crate::producer::Tag;
 pub use crate::token::TokenSource;
 
+pub mod tls {
+    //! Certificates and keys as texts and files have them.
+    pub use felice_net::{Authorities, Identity, armored, check_certificates};
+}
+
 /// How many driver threads there are in this process.
 pub fn threads() -> usize {
     crate::runtime::threads()

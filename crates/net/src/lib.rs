@@ -57,7 +57,7 @@ pub use frame_reader::{DEFAULT_MAX_FRAME, FrameError, FrameReader};
 pub use frame_writer::{FrameWriter, write_frames};
 pub use listener::{Incoming, Listener};
 pub use server_tls::{ClientAuth, ServerTls};
-pub use stores::{Authorities, Identity};
+pub use stores::{Authorities, Identity, armored, check_certificates};
 pub use stream::{Io, ReadHalf, Stream, Transport, WriteHalf};
 pub use tcp::{Tcp, TcpReader, TcpWriter};
 pub use tls::{Security, TlsConfig, TlsConfigBuilder, TlsConfigError};

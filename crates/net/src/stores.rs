@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use pkcs8::EncryptedPrivateKeyInfoRef;
+use rustls::server::ParsedCertificate;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -61,6 +62,17 @@ impl Identity {
         Self::of_store(&Source::new(origin, bytes), password)
     }
 
+    /// As PEM texts: the chain, and the key in the clear.
+    pub fn to_pem(&self) -> (String, String) {
+        let label = match &self.key {
+            PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+            PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+            _ => "PRIVATE KEY",
+        };
+        let chain = self.chain.iter().map(|der| armored("CERTIFICATE", der)).collect();
+        (chain, armored(label, self.key.secret_der()))
+    }
+
     pub(crate) fn of_parts(chain: &Source, key: &Source, password: Option<&str>) -> Result<Self, TlsConfigError> {
         Ok(Self { chain: certificates(chain, None)?, key: private_key(key, password)? })
     }
@@ -84,11 +96,45 @@ impl Identity {
     }
 }
 
+/// DER between PEM's lines of this label.
+pub fn armored(label: &str, der: &[u8]) -> String {
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, behind) = rest.split_at(rest.len().min(64));
+        text.push_str(line);
+        text.push('\n');
+        rest = behind;
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
+/// Looks whether a PEM text holds certificates, each of which can be read.
+///
+/// # Errors
+/// Which of them cannot, counted from 0, and why.
+pub fn check_certificates(pem: &[u8]) -> Result<(), (usize, String)> {
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let read = certificate.map_err(|error| error.to_string());
+        read.and_then(|der| ParsedCertificate::try_from(&der).map(drop).map_err(|error| error.to_string()))
+            .map_err(|error| (count, error))?;
+        count += 1;
+    }
+    if count == 0 { Err((0, "no certificate in it".to_owned())) } else { Ok(()) }
+}
+
 /// Whom we trust: certificates of authorities.
 #[derive(Clone, Debug)]
 pub struct Authorities(pub(crate) Vec<CertificateDer<'static>>);
 
 impl Authorities {
+    /// As PEM text.
+    pub fn to_pem(&self) -> String {
+        self.0.iter().map(|der| armored("CERTIFICATE", der)).collect()
+    }
+
     /// From a PEM text.
     ///
     /// # Errors

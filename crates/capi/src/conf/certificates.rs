@@ -2,6 +2,8 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use felice::raw::tls::{Authorities, Identity, armored, check_certificates};
+
 use super::{Conf, ConfRes};
 use crate::boundary::{bytes, guard, write_text};
 
@@ -22,47 +24,65 @@ impl std::fmt::Debug for Certificates {
 const TYPES: [&str; 3] = ["public-key", "private-key", "CA"];
 const ENCODINGS: [&str; 3] = ["PKCS#12", "DER", "PEM"];
 
-/// The content as PEM.
+/// The content as PEM; the password opens PKCS#12.
 ///
 /// # Errors
 /// A text in librdkafka's form.
-fn as_pem(kind: usize, encoding: usize, content: &[u8]) -> Result<String, String> {
+fn as_pem(kind: usize, encoding: usize, content: &[u8], password: Option<&str>) -> Result<String, String> {
     let kind_name = TYPES.get(kind).copied().unwrap_or_default();
     let encoding_name = ENCODINGS.get(encoding).copied().unwrap_or_default();
     let fail =
         |action: &str, why: &str| Err(format!("Failed to {action} {kind_name} (encoding {encoding_name}): {why}"));
     let label = if kind == 1 { "PRIVATE KEY" } else { "CERTIFICATE" };
     match encoding {
-        0 => fail("parse PKCS#12", "not supported in this build"),
+        0 => opened(kind, content, password).or_else(|error| fail("parse PKCS#12", &error)),
         // A DER document is one SEQUENCE.
         1 if content.first() != Some(&0x30) => fail("read DER / X.509 ASN.1", "not a DER sequence"),
-        1 => Ok(pem(label, content)),
+        1 => Ok(armored(label, content)),
         _ => match std::str::from_utf8(content) {
-            Ok(text) if text.contains("-----BEGIN ") && text.contains(label) => Ok(text.to_owned()),
+            Ok(text) if text.contains("-----BEGIN ") && text.contains(label) => match check_certificates(content) {
+                Err((_, error)) if kind != 1 => fail("read PEM", &error),
+                _ => Ok(text.to_owned()),
+            },
             _ => fail("read PEM", "no start line"),
         },
     }
 }
 
-/// DER as PEM.
-fn pem(label: &str, der: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = format!("-----BEGIN {label}-----");
-    for (index, chunk) in der.chunks(3).enumerate() {
-        if index % 16 == 0 {
-            text.push('\n');
-        }
-        let bits = chunk.iter().enumerate().fold(0_u32, |bits, (at, byte)| bits | u32::from(*byte) << (16 - 8 * at));
-        for at in 0..4 {
-            let letter = LETTERS.get((bits >> (18 - 6 * at) & 63) as usize).copied().unwrap_or_default();
-            text.push(if at > chunk.len() { '=' } else { letter.into() });
-        }
-    }
-    text + &format!("\n-----END {label}-----\n")
+/// What PKCS#12 holds, as PEM.
+fn opened(kind: usize, content: &[u8], password: Option<&str>) -> Result<String, String> {
+    let origin = "the content";
+    let opened = match kind {
+        2 => Authorities::from_trust_store(origin, content, password).map(|authorities| authorities.to_pem()),
+        _ => Identity::from_key_store(origin, content, password).map(|identity| match identity.to_pem() {
+            (chain, _) if kind == 0 => chain,
+            (_, key) => key,
+        }),
+    };
+    opened.map_err(|error| error.to_string())
 }
 
-/// Sets a certificate (0), a key (1) or authorities (2) from memory, as PKCS#12 (0, which this build refuses), DER (1) or PEM (2); NULL takes it
-/// away.
+impl Conf {
+    /// What librdkafka accepts and our client does not: a certificate without its key, which nobody is then shown. Gives whether it is so.
+    ///
+    /// # Errors
+    /// A text in librdkafka's form, where the certificate cannot be read.
+    pub(super) fn is_certificate_alone(&self) -> Result<bool, String> {
+        let has_key = self.text("ssl.key.pem").is_some()
+            || self.text("ssl.key.location").is_some()
+            || self.certificates.key.is_some();
+        if let Some(pem) = self.text("ssl.certificate.pem")
+            && let Err((place, error)) = check_certificates(pem.as_bytes())
+        {
+            let what = if place == 0 { "certificate" } else { "certificate chain" };
+            return Err(format!("ssl.certificate.pem failed: error reading {what}: error: {error}"));
+        }
+        Ok(!has_key)
+    }
+}
+
+/// Sets a certificate (0), a key (1) or authorities (2) from memory, as PKCS#12 (0, opened with `ssl.key.password`), DER (1) or PEM (2); NULL takes
+/// it away.
 ///
 /// # Safety
 /// `conf` came from `rd_kafka_conf_new`; `buffer` is NULL or has `size` bytes; `errstr` is NULL or has `errstr_size` bytes.
@@ -86,7 +106,9 @@ pub unsafe extern "C" fn rd_kafka_conf_set_ssl_cert(
             (None, _, _) => Err(format!("Invalid certificate type {cert_type}")),
             (Some(kind), None, _) => Ok((kind, None)),
             (Some(_), Some(_), None) => Err(format!("Invalid certificate encoding {cert_enc}")),
-            (Some(kind), Some(content), Some(encoding)) => as_pem(kind, encoding, content).map(|pem| (kind, Some(pem))),
+            (Some(kind), Some(content), Some(encoding)) => {
+                as_pem(kind, encoding, content, conf.text("ssl.key.password")).map(|pem| (kind, Some(pem)))
+            }
         };
         match result {
             Ok((kind, pem)) => {
@@ -111,10 +133,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn der_becomes_pem() {
-        assert_eq!(pem("X", b"\x30\x01\x02\x03"), "-----BEGIN X-----\nMAECAw==\n-----END X-----\n");
-        assert!(as_pem(0, 1, b"PEM?").is_err());
-        assert!(as_pem(1, 0, b"\x30").unwrap_err().contains("PKCS#12"));
-        assert!(as_pem(0, 2, b"-----BEGIN CERTIFICATE-----\n").is_ok());
+    fn what_cannot_be_read_is_refused() {
+        assert!(as_pem(0, 1, b"\x30\x01\x02", None).unwrap().starts_with("-----BEGIN CERTIFICATE-----\nMAEC\n"));
+        assert!(as_pem(0, 1, b"PEM?", None).is_err());
+        assert!(
+            as_pem(1, 0, b"\x30", None)
+                .unwrap_err()
+                .starts_with("Failed to parse PKCS#12 private-key (encoding PKCS#12): ")
+        );
+        let text = as_pem(0, 2, b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None).unwrap_err();
+        assert!(text.starts_with("Failed to read PEM public-key (encoding PEM): "), "{text}");
+        assert!(!text.ends_with(": "), "{text}");
     }
 }

@@ -194,6 +194,11 @@ impl Interceptors {
         self.on_consume.is_empty()
     }
 
+    /// Whether nobody wants to hear of commits.
+    pub(crate) fn commits_unseen(&self) -> bool {
+        self.on_commit.is_empty()
+    }
+
     /// Whether nobody wants to see requests or answers.
     #[inline]
     pub(crate) fn requests_unseen(&self) -> bool {

@@ -11,8 +11,6 @@ const OTHERS: &[&str] = &[
     // Here it is how long a topic is remembered; our client's is when it is looked up again, which here is called
     // topic.metadata.refresh.interval.ms.
     "metadata.max.age.ms",
-    // PKCS#12 here, PEM there.
-    "ssl.keystore.location",
     // Of topics; of consumers there.
     "auto.commit.enable",
     // Of topics, and handled by itself.
@@ -29,9 +27,12 @@ impl Conf {
     /// Where our client refuses a value that librdkafka accepts.
     pub(super) fn properties(&self) -> Result<Properties, String> {
         let mut mapped = Properties::with_defaults(Defaults::Librdkafka);
+        let secured = self.text("security.protocol").is_some_and(|name| name.to_ascii_lowercase().ends_with("ssl"));
+        let alone = secured && self.is_certificate_alone()?;
         for property in properties(Scope::Global) {
             let known = find_property(property.name).is_some() && !OTHERS.contains(&property.name);
-            if !known || self.values.current(property.name).is_none() {
+            let is_left_out = alone && property.name.starts_with("ssl.certificate.");
+            if !known || is_left_out || self.values.current(property.name).is_none() {
                 continue;
             }
             let value = match property.kind {
@@ -43,7 +44,7 @@ impl Conf {
             }
         }
         let pem = [
-            ("ssl.certificate.pem", &self.certificates.certificate),
+            ("ssl.certificate.pem", if alone { &None } else { &self.certificates.certificate }),
             ("ssl.key.pem", &self.certificates.key),
             ("ssl.ca.pem", &self.certificates.ca),
         ];

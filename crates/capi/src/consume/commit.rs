@@ -9,7 +9,7 @@ use felice::{ErrorCode, OffsetAndMetadata, TopicPartition};
 use super::assignment::stored;
 use super::list::{OwnedList, read};
 use super::slot::Slot;
-use super::work::Work;
+use super::work::{Out, Work};
 use super::{ConsumerSide, grouped, wait};
 use crate::boundary::guard;
 use crate::handle::Kafka;
@@ -163,6 +163,10 @@ impl Work<'_, '_> {
             }
             list
         };
+        let hides = matches!(err, RespErr::NO_OFFSET | RespErr::DESTROY) || answered.is_empty();
+        if !hides && !self.side.interceptors.commits_unseen() {
+            self.carry.out.push(Out::Show(CommitResult { err, list: list(), own: None }));
+        }
         let own = matches!(commit.reply, CommitReply::Queue(_, Some(_), _));
         if self.side.settings.tells_commit && !own && !self.side.state().silent {
             let result = CommitResult { err, list: list(), own: None };
@@ -172,8 +176,7 @@ impl Work<'_, '_> {
         match commit.reply {
             CommitReply::Background => {}
             CommitReply::Sync(told) => {
-                // Whoever asked may have gone.
-                let _ = told.send(CommitResult { err, list: list(), own: None });
+                self.carry.out.push(Out::Answer(told, CommitResult { err, list: list(), own: None }));
             }
             CommitReply::Queue(queue, callback, opaque) => {
                 let result = CommitResult { err, list: list(), own: Some((callback, opaque)) };

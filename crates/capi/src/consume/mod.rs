@@ -50,7 +50,7 @@ pub(crate) use self::group::Rebalance;
 pub(crate) use self::messages::{Failure, Messages};
 use self::slot::Slot;
 use self::work::{Carry, Work};
-use crate::conf::Conf;
+use crate::conf::{Conf, Interceptors};
 use crate::event::kind;
 use crate::handle::Kafka;
 use crate::queue::Queue;
@@ -155,6 +155,7 @@ pub(crate) struct ConsumerSide {
     client: Client,
     topics: Arc<Topics>,
     settings: Settings,
+    interceptors: Arc<Interceptors>,
     raw: OnceLock<RawConsumer>,
     /// What `rd_kafka_consumer_poll` serves.
     pub(crate) queue: Arc<Queue>,
@@ -189,6 +190,7 @@ impl ConsumerSide {
             client: client.clone(),
             topics,
             settings,
+            interceptors: conf.interceptors.clone(),
             raw: OnceLock::new(),
             queue: Queue::new(),
             main,
@@ -253,8 +255,8 @@ impl ConsumerSide {
             what(&mut Work { side: self, core, carry: &mut carry });
             std::mem::take(&mut carry.out)
         };
-        for (queue, op) in out {
-            queue.push(op);
+        for out in out {
+            out.carry_out(self);
         }
     }
 

@@ -67,6 +67,9 @@ pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], 
     while filled < messages.len() {
         let left = messages.get_mut(filled..).unwrap_or_default();
         let taken = queue.pop_messages(left);
+        if !kafka.conf.interceptors.consumes_unseen() {
+            left.iter().take(taken).for_each(|message| kafka.show_consumed(*message));
+        }
         filled += taken;
         if taken > 0 {
             continue;

@@ -11,7 +11,7 @@ use felice::raw::{
 };
 use felice::{Error, ErrorCode, ErrorKind, OffsetAndMetadata, TopicPartition};
 
-use super::commit::{Commit, CommitReply};
+use super::commit::{Commit, CommitReply, CommitResult};
 use super::slot::Slot;
 use super::{ConsumerSide, Failure, Messages};
 use crate::errors::text_of;
@@ -46,13 +46,36 @@ pub(super) enum Asked {
     Committed(Told),
 }
 
+/// What is done once nothing is locked.
+pub(super) enum Out {
+    Push(Arc<Queue>, Op),
+    /// Interceptors hear what came of a commit.
+    Show(CommitResult),
+    /// Whoever waits for a commit hears what came of it.
+    Answer(std::sync::mpsc::Sender<CommitResult>, CommitResult),
+}
+
+impl Out {
+    pub(super) fn carry_out(self, side: &ConsumerSide) {
+        match self {
+            Self::Push(queue, op) => queue.push(op),
+            Self::Show(result) => {
+                if let Some(kafka) = side.topics.handle().upgrade() {
+                    kafka.intercept(|all, rk| all.on_commit(rk, result.list.as_ptr(), result.err));
+                }
+            }
+            // Whoever asked may have gone.
+            Self::Answer(told, result) => drop(told.send(result)),
+        }
+    }
+}
+
 /// What only the driver's thread touches.
 #[derive(Default)]
 pub(super) struct Carry {
     by_fetch: BTreeMap<FetchId, Arc<Slot>>,
     pub(super) requests: BTreeMap<RequestId, Asked>,
-    /// What goes into queues once nothing is locked.
-    pub(super) out: Vec<(Arc<Queue>, Op)>,
+    pub(super) out: Vec<Out>,
     /// Topics that were told to be unknown, with the error, and since when others are.
     pub(super) unknown: BTreeMap<ByteStr, ErrorCode>,
     missing: BTreeMap<TopicPartition, (Instant, bool)>,
@@ -81,7 +104,7 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn out(&mut self, queue: &Arc<Queue>, op: Op) {
-        self.carry.out.push((queue.clone(), op));
+        self.carry.out.push(Out::Push(queue.clone(), op));
     }
 
     fn handle_fetch(&mut self, event: FetchEvent) {
