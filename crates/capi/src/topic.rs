@@ -188,6 +188,9 @@ pub unsafe extern "C" fn rd_kafka_topic_new(rk: *mut Kafka, topic: *const c_char
                     // SAFETY: it came from `Box::into_raw`, and the program may not use it after this call's success.
                     drop(unsafe { Box::from_raw(conf) });
                 }
+                if let Some(route) = &topic.route {
+                    route.producer.want_topic(name);
+                }
                 set_last_error(RespErr::NO_ERROR, 0);
                 Arc::into_raw(topic).cast_mut()
             }

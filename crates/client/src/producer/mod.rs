@@ -288,6 +288,11 @@ impl Producer {
         self.shared.start_purge(waiting, in_flight);
     }
 
+    /// Looks a topic up before its first record comes: that one then waits for less, and a broker that makes topics when they are asked for makes it.
+    pub fn want_topic(&self, topic: &str) {
+        self.shared.want_topic(topic);
+    }
+
     /// Whether a partition is known and has a leader.
     pub fn is_available(&self, topic: &str, partition: i32) -> bool {
         self.shared.is_available(topic, partition)

@@ -39,6 +39,13 @@ impl ProducerShared {
         });
     }
 
+    /// Looks the topic up, where that was not done before.
+    pub(crate) fn want_topic(&self, name: &str) {
+        if self.topics.load().find(name).is_none() {
+            self.topic(name);
+        }
+    }
+
     pub(crate) fn is_available(&self, topic: &str, partition: i32) -> bool {
         let table = self.topics.load();
         let Some(topic) = table.find(topic) else { return false };
