@@ -84,9 +84,9 @@ mod runtime;
 mod token;
 
 pub use admin::{
-    Admin, BrokerInfo, ClusterInfo, ConfigEntry, ConfigResource, CreateTopic, Group, GroupDescription, GroupListing,
-    GroupMemberInfo, GroupType, ListedOffset, Move, OffsetSpec, PartitionInfo, PartitionLag, PerItem, PlanSeek,
-    SeekPlan, TopicInfo,
+    Admin, BrokerInfo, ClusterInfo, ConfigChange, ConfigEntry, ConfigResource, CreateTopic, Group, GroupDescription,
+    GroupListing, GroupMemberInfo, GroupType, ListedOffset, Move, OffsetSpec, PartitionInfo, PartitionLag, PerItem,
+    PlanSeek, SeekPlan, TopicInfo,
 };
 pub use client::{Client, ClientBuilder, Sasl, Tls};
 pub mod config {

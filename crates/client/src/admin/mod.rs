@@ -1,11 +1,12 @@
 //! Administrative calls.
 //!
-//! - this file: topics, configurations, the cluster
+//! - this file: topics, configurations, the cluster; `changes`: of topics, records and configurations that are there
 //! - `list_offsets`: where partitions begin and end
 //! - `groups`: all groups; `group`: one, its offsets and lag; `behind`: its lag in time; `seek`: moving its offsets
 //! - `coordinator`: calls that a group's coordinator answers
 
 mod behind;
+mod changes;
 pub(crate) mod coordinator;
 mod group;
 mod groups;
@@ -26,6 +27,7 @@ use felice_protocol::messages::{
 };
 use felice_protocol::primitives::{ByteStr, Uuid};
 
+pub use self::changes::ConfigChange;
 pub use self::group::{Group, PartitionLag};
 pub use self::groups::{GroupDescription, GroupListing, GroupMemberInfo, GroupType};
 pub use self::list_offsets::{ListedOffset, OffsetSpec};
@@ -135,6 +137,17 @@ pub enum ConfigResource {
     Broker(i32),
     /// A group, by id.
     Group(String),
+}
+
+impl ConfigResource {
+    /// As Kafka numbers its kind, and its name.
+    fn encode(&self) -> (i8, ByteStr) {
+        match self {
+            Self::Topic(name) => (2, name.as_str().into()),
+            Self::Broker(id) => (4, id.to_string().into()),
+            Self::Group(id) => (32, id.as_str().into()),
+        }
+    }
 }
 
 /// A value of a configuration.
@@ -313,15 +326,11 @@ impl Admin {
     /// # Errors
     /// Where no answer came, or the broker refused.
     pub async fn configs(&self, of: &ConfigResource) -> Result<Vec<ConfigEntry>, Error> {
-        let (resource_type, resource_name) = match of {
-            ConfigResource::Topic(name) => (2, name.clone()),
-            ConfigResource::Broker(id) => (4, id.to_string()),
-            ConfigResource::Group(id) => (32, id.clone()),
-        };
+        let (resource_type, resource_name) = of.encode();
         let request = DescribeConfigsRequest {
             resources: vec![describe_configs::request::DescribeConfigsResource {
                 resource_type,
-                resource_name: resource_name.into(),
+                resource_name,
                 configuration_keys: None,
                 ..Default::default()
             }],
