@@ -81,8 +81,8 @@ pub struct Kafka {
     pub(crate) since: Instant,
     /// It is being destroyed.
     ending: AtomicBool,
-    /// Tells requests of the Admin API so.
-    pub(crate) ending_told: crate::admin::Ending,
+    /// Of the Admin API.
+    pub(crate) requests: crate::admin::Requests,
     pub(crate) fatal: Arc<Fatal>,
     /// The process that made it: in a forked child nothing of it works.
     process: Process,
@@ -158,7 +158,7 @@ impl Kafka {
             background: Background::default(),
             since: Instant::now(),
             ending: AtomicBool::new(false),
-            ending_told: crate::admin::Ending::default(),
+            requests: crate::admin::Requests::default(),
             fatal,
             process: Process::this(),
             this: this.clone(),
@@ -322,7 +322,7 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
             return;
         }
         kafka.ending.store(true, Ordering::Relaxed);
-        kafka.ending_told.tell();
+        kafka.requests.end();
         kafka.brokers.attach(std::ptr::null_mut());
         kafka.tell_threads(false);
         if let Some(consumer) = &kafka.consumer {

@@ -259,11 +259,8 @@ async fn alter(run: &Run, id: &str, places: Vec<Place>) -> Result<List, Failure>
         topics: topics.clone(),
         ..Default::default()
     };
-    let (_, answer) = run
-        .ask_coordinator::<OffsetCommitRequest, _>(id, BY_NAME, build, |answer| {
-            answer.topics.iter().flat_map(|topic| &topic.partitions).next().map_or(ErrorCode::NONE, |p| p.error_code)
-        })
-        .await?;
+    // Whatever the coordinator answers is the program's to know, partition by partition.
+    let (_, answer) = run.ask_coordinator::<OffsetCommitRequest, _>(id, BY_NAME, build, |_| ErrorCode::NONE).await?;
     let topics = answer.topics.iter();
     let codes = topics.flat_map(|topic| {
         topic.partitions.iter().map(|p| (TopicPartition::new(topic.name.as_str(), p.partition_index), p.error_code))

@@ -21,4 +21,4 @@ pub mod topics;
 
 pub(crate) use objects::{Array, c_text, destroyers, getters, lend, taken};
 pub(crate) use result::{AdminResult, Items};
-pub(crate) use run::{Ending, Failure, Run, Target, Work, launch};
+pub(crate) use run::{Failure, Requests, Run, Target, Work, launch};

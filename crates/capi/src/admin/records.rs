@@ -92,6 +92,14 @@ struct Leaders {
 
 /// Finds the leaders. A topic that is not there, or a partition without a leader, may just be new, and is asked for again for a while.
 async fn leaders(run: &Run, places: &[Place]) -> Result<Leaders, Failure> {
+    let known = |place: &Place| Some((run.leaders.get(&place.partition)?, place.clone()));
+    if let Some(known) = places.iter().map(known).collect::<Option<Vec<_>>>() {
+        let mut found = Leaders::default();
+        for (leader, place) in known {
+            found.by_leader.entry(leader).or_default().push(place);
+        }
+        return Ok(found);
+    }
     let mut rounds = 0;
     loop {
         let topics = Place::by_topic(places);
@@ -115,6 +123,7 @@ async fn leaders(run: &Run, places: &[Place]) -> Result<Leaders, Failure> {
             let partition = topic.and_then(|topic| topic.partitions.iter().find(|p| p.partition_index == index));
             let error = match (topic, partition) {
                 (_, Some(partition)) if partition.leader_id >= 0 => {
+                    run.leaders.put(&place.partition, partition.leader_id);
                     found.by_leader.entry(partition.leader_id).or_default().push(place.clone());
                     continue;
                 }
@@ -161,8 +170,11 @@ where
         }
     }
     let result = |place: &Place| {
-        let found = results.remove(&place.partition);
-        (place.clone(), found.unwrap_or(Err(RespErr::FAIL)))
+        let found = results.remove(&place.partition).unwrap_or(Err(RespErr::FAIL));
+        if found.is_err() {
+            run.leaders.forget(&place.partition);
+        }
+        (place.clone(), found)
     };
     Ok(places.iter().map(result).collect())
 }

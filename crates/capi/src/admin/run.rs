@@ -1,12 +1,13 @@
 //! A request under way: who is asked, for how long, and what is told where no answer came.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use felice::protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, Request};
 use felice::raw::CallTarget;
-use felice::{Client, Error, ErrorCode, ErrorKind};
+use felice::{Client, Error, ErrorCode, ErrorKind, TopicPartition};
 use tokio::sync::watch;
 
 use crate::admin::describe::Node;
@@ -22,6 +23,10 @@ use crate::types::RespErr;
 
 /// How long to wait before a coordinator is looked for again.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a leader is believed to be one.
+const FORGET_LEADER: Duration = Duration::from_secs(60);
+/// How many leaders are remembered.
+const MAX_LEADERS: usize = 10_000;
 
 /// Why a request failed as a whole, or a part of it.
 #[derive(Clone, Debug)]
@@ -44,19 +49,50 @@ impl Failure {
 /// What a request does, once its arguments are found good.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Items, Failure>> + Send>>;
 
-/// Tells requests under way that their handle ends.
+/// What a handle's requests have in common.
 #[derive(Debug)]
-pub(crate) struct Ending(watch::Sender<bool>);
+pub(crate) struct Requests {
+    /// Tells those under way that the handle ends.
+    ending: watch::Sender<bool>,
+    leaders: Arc<KnownLeaders>,
+}
 
-impl Default for Ending {
+impl Default for Requests {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        Self { ending: watch::Sender::new(false), leaders: Arc::default() }
     }
 }
 
-impl Ending {
-    pub(crate) fn tell(&self) {
-        self.0.send_replace(true);
+impl Requests {
+    pub(crate) fn end(&self) {
+        self.ending.send_replace(true);
+    }
+}
+
+/// Leaders that an earlier request has found: as in librdkafka, a partition is asked for where it was last, and looked up again after an error.
+#[derive(Debug, Default)]
+pub(crate) struct KnownLeaders(Mutex<BTreeMap<TopicPartition, (i32, Instant)>>);
+
+impl KnownLeaders {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, (i32, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The leader, unless it was found too long ago.
+    pub(crate) fn get(&self, partition: &TopicPartition) -> Option<i32> {
+        self.lock().get(partition).filter(|(_, found)| found.elapsed() < FORGET_LEADER).map(|(leader, _)| *leader)
+    }
+
+    pub(crate) fn put(&self, partition: &TopicPartition, leader: i32) {
+        let mut known = self.lock();
+        if known.len() >= MAX_LEADERS {
+            known.clear();
+        }
+        known.insert(partition.clone(), (leader, Instant::now()));
+    }
+
+    pub(crate) fn forget(&self, partition: &TopicPartition) {
+        self.lock().remove(partition);
     }
 }
 
@@ -81,6 +117,7 @@ pub(crate) struct Run {
     brokers: Arc<Brokers>,
     pub(crate) settings: Settings,
     deadline: Instant,
+    pub(crate) leaders: Arc<KnownLeaders>,
     /// Whom it waits for.
     target: Arc<Mutex<Target>>,
 }
@@ -256,6 +293,7 @@ pub(crate) unsafe fn launch(
             brokers: kafka.brokers.clone(),
             deadline: Instant::now() + settings.timeout(),
             settings,
+            leaders: kafka.requests.leaders.clone(),
             target: Arc::new(Mutex::new(Target::Controller)),
         };
         let queue = rkqu.queue.clone();
@@ -265,7 +303,7 @@ pub(crate) unsafe fn launch(
             Ok(work) => work,
             Err(failure) => return queue.push(Op::Admin(Box::new(AdminResult::new(kind, opaque, Err(failure))))),
         };
-        let mut ending = kafka.ending_told.0.subscribe();
+        let mut ending = kafka.requests.ending.subscribe();
         felice::raw::spawn(&kafka.client, async move {
             let outcome = tokio::select! {
                 outcome = work => outcome,
