@@ -43,6 +43,8 @@ mod frame_reader;
 mod frame_writer;
 pub mod hint;
 mod listener;
+#[cfg_attr(not(feature = "pkcs12"), path = "no_pkcs12.rs")]
+mod pkcs12;
 mod server_tls;
 mod stores;
 mod stream;

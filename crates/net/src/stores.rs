@@ -8,6 +8,7 @@ use rustls::server::ParsedCertificate;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::pkcs12;
 use crate::tls::TlsConfigError;
 
 /// Bytes of a file or a text, and where they came from, for errors.
@@ -22,7 +23,7 @@ impl Source {
         Self { origin: origin.into(), bytes: bytes.into() }
     }
 
-    fn wrong(&self, reason: impl fmt::Display) -> TlsConfigError {
+    pub(crate) fn wrong(&self, reason: impl fmt::Display) -> TlsConfigError {
         TlsConfigError::Pem { what: self.origin.clone(), reason: reason.to_string() }
     }
 
@@ -81,18 +82,7 @@ impl Identity {
         if !store.is_pkcs12() {
             return Self::of_parts(store, store, password);
         }
-        let policy = p12_keystore::Pkcs12ImportPolicy::Strict;
-        let opened = p12_keystore::KeyStore::from_pkcs12(&store.bytes, password.unwrap_or_default(), policy)
-            .map_err(|error| not_opened(store, &error))?;
-        let (_, chain) = opened.private_key_chain().ok_or_else(|| store.wrong("it has no key with its certificate"))?;
-        Ok(Self {
-            chain: chain
-                .certs()
-                .iter()
-                .map(|certificate| CertificateDer::from(certificate.as_der().to_vec()))
-                .collect(),
-            key: PrivatePkcs8KeyDer::from(chain.key().as_der().to_vec()).into(),
-        })
+        pkcs12::identity(store, password)
     }
 }
 
@@ -158,9 +148,7 @@ pub(crate) fn certificates(
     password: Option<&str>,
 ) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
     let found = if source.is_pkcs12() {
-        let archive = p12_keystore::Pkcs12Archive::from_pkcs12(&source.bytes, password.unwrap_or_default())
-            .map_err(|error| not_opened(source, &error))?;
-        archive.certs.iter().map(|bag| CertificateDer::from(bag.cert.as_der().to_vec())).collect()
+        pkcs12::certificates(source, password)?
     } else {
         CertificateDer::pem_slice_iter(&source.bytes)
             .collect::<Result<Vec<_>, _>>()
@@ -209,12 +197,6 @@ fn encrypted_key(pem: &[u8]) -> Option<Vec<u8>> {
     let (body, _) = behind.split_once("-----END ENCRYPTED PRIVATE KEY-----")?;
     let body: String = body.split_whitespace().collect();
     base64::engine::general_purpose::STANDARD.decode(body).ok()
-}
-
-fn not_opened(source: &Source, error: &p12_keystore::error::Error) -> TlsConfigError {
-    source.wrong(format!(
-        "it cannot be opened as PKCS#12 ({error}): check its password; DER as it is must be made PEM, by `openssl x509 -inform der`"
-    ))
 }
 
 /// Java's key stores are the usual mistake.

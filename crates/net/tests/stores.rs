@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where anything fails")]
 
-use felice_net::{Authorities, ClientAuth, Identity, ServerTls, TlsConfig, TlsConfigError};
+#[cfg(feature = "pkcs12")]
+use felice_net::Authorities;
+use felice_net::{ClientAuth, Identity, ServerTls, TlsConfig, TlsConfigError};
 
 const CERTIFICATE: &[u8] = include_bytes!("data/certificate.pem");
 const ENCRYPTED: &[u8] = include_bytes!("data/encrypted.key");
@@ -25,6 +27,15 @@ fn an_encrypted_key_opens_with_its_password_only() {
 }
 
 #[test]
+#[cfg(not(feature = "pkcs12"))]
+fn a_build_without_pkcs_12_says_so() {
+    let store = include_bytes!("data/store.p12");
+    let error = Identity::from_key_store("store.p12", store, Some("store-secret")).unwrap_err().to_string();
+    assert!(error.contains("store.p12") && error.contains("feature `pkcs12`"), "{error}");
+}
+
+#[test]
+#[cfg(feature = "pkcs12")]
 fn a_pkcs_12_store_opens_in_today_s_form_and_in_the_old_one() {
     for store in [&include_bytes!("data/store.p12")[..], include_bytes!("data/legacy.p12")] {
         serve(Identity::from_key_store("store.p12", store, Some("store-secret")));
