@@ -374,7 +374,7 @@ impl Brokers {
 
     /// The cluster has changed: brokers that are in it no more go, and those that moved are told of.
     fn learned(&self, metadata: &Arc<ClusterMetadata>) {
-        let mut lines = Vec::new();
+        let (mut lines, mut ends) = (Vec::new(), Vec::new());
         let other_cluster = {
             let mut table = self.lock();
             let before = std::mem::replace(&mut table.cluster, metadata.clone());
@@ -384,19 +384,29 @@ impl Brokers {
                     lines.push(format!("{name}: Nodename changed from {} to {}", old.address(), broker.address()));
                 }
             }
-            table.brokers.retain(|name, broker| {
-                let known = broker.id < 0
-                    || !broker.connections.is_empty()
-                    || metadata.brokers.get(&broker.id).is_some_and(|known| known.address() == broker.address);
-                if !known {
-                    lines.push(format!("{name}: Handle terminates in state {}", broker.state.name()));
+            for (id, broker) in &before.brokers {
+                if !metadata.brokers.contains_key(id) {
+                    let name = name(*id, &broker.address());
+                    let state = table.brokers.get(&name).map_or(State::Init, |broker| broker.state);
+                    ends.push(format!("{name}: Handle terminates in state {}", state.name()));
                 }
-                known
+            }
+            table.brokers.retain(|_, broker| {
+                broker.id < 0
+                    || !broker.connections.is_empty()
+                    || metadata.brokers.get(&broker.id).is_some_and(|known| known.address() == broker.address)
             });
             before.cluster_id.clone().zip(metadata.cluster_id.clone()).filter(|(old, new)| old != new)
         };
         for line in lines {
             self.log.debug(Context::BROKER, "UPDATE", || line);
+        }
+        if !ends.is_empty() && self.log.debugs(Context::BROKER) {
+            let log = self.log.clone();
+            // In librdkafka they are the last words of a broker's own thread, where programs may take their time.
+            std::thread::spawn(move || {
+                ends.into_iter().for_each(|line| log.debug(Context::BROKER, "TERMINATE", || line))
+            });
         }
         if let Some((old, new)) = other_cluster {
             let text = format!(

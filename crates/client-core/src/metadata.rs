@@ -263,13 +263,7 @@ impl MetadataCore {
         let mut snapshot = ClusterMetadata {
             cluster_id: response.cluster_id.clone().or_else(|| self.snapshot.cluster_id.clone()),
             controller: (response.controller_id >= 0).then_some(response.controller_id),
-            brokers: response
-                .brokers
-                .iter()
-                .map(|b| {
-                    (b.node_id, Broker { id: b.node_id, host: b.host.clone(), port: b.port, rack: b.rack.clone() })
-                })
-                .collect(),
+            brokers: response.brokers.iter().map(listed).collect(),
             version: self.snapshot.version + 1,
             ..ClusterMetadata::default()
         };
@@ -316,6 +310,21 @@ impl MetadataCore {
         true
     }
 
+    /// An answer to a question of the application's came: its brokers are the newest that are known. True where the snapshot has changed.
+    pub fn learn_brokers(&mut self, response: &MetadataResponse) -> bool {
+        let brokers: BTreeMap<_, _> = response.brokers.iter().map(listed).collect();
+        let same = brokers == self.snapshot.brokers;
+        // Before the first snapshot there is nothing to be mended, and it comes by itself.
+        if same || brokers.is_empty() || self.snapshot.version == 0 {
+            return false;
+        }
+        let mut snapshot = ClusterMetadata::clone(&self.snapshot);
+        snapshot.brokers = brokers;
+        snapshot.version += 1;
+        self.snapshot = Arc::new(snapshot);
+        true
+    }
+
     /// An answer has an error for a topic. Tells whether to ask again soon.
     fn miss(&mut self, snapshot: &mut ClusterMetadata, name: &ByteStr, code: ErrorCode) -> bool {
         // One opinion is not enough to forget a topic that others have shown.
@@ -340,6 +349,11 @@ impl MetadataCore {
     pub fn poll_timeout(&self) -> Option<Instant> {
         (!self.in_flight).then_some(self.due)
     }
+}
+
+fn listed(broker: &metadata::response::MetadataResponseBroker) -> (BrokerId, Broker) {
+    let (id, host, rack) = (broker.node_id, broker.host.clone(), broker.rack.clone());
+    (id, Broker { id, host, port: broker.port, rack })
 }
 
 /// A topic as this response has it, over what was known.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use felice::{ErrorKind, FinishedBatch, FinishedHeaders, FinishedRecord, Persisted};
+use felice::{ErrorCode, ErrorKind, FinishedBatch, FinishedHeaders, FinishedRecord, Persisted};
 
 use super::intercept::Interception;
 use crate::handle::Kafka;
@@ -59,6 +59,10 @@ impl Delivered {
         match self.batch.persisted() {
             Persisted::Yes if self.unanswered => status::POSSIBLY_PERSISTED,
             Persisted::Yes => status::PERSISTED,
+            // librdkafka takes a broken disk for one that has kept nothing.
+            Persisted::Maybe if self.code() == RespErr(ErrorCode::KAFKA_STORAGE_ERROR.0.into()) => {
+                status::NOT_PERSISTED
+            }
             Persisted::Maybe => status::POSSIBLY_PERSISTED,
             Persisted::No => status::NOT_PERSISTED,
         }

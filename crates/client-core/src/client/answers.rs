@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use felice_protocol::messages::{
-    self, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, ProduceResponse,
+    self, ApiKey, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    ProduceResponse,
 };
 use felice_protocol::time::Now;
 
@@ -85,6 +86,12 @@ impl<T> ClientCore<T> {
                 }
             }
             Token::Call(id) => {
+                if waiting.api == ApiKey::METADATA {
+                    let (_, response) = messages::decode_response::<MetadataRequest>(version, frame.clone())?;
+                    if self.metadata.learn_brokers(&response) {
+                        self.announce_metadata(now);
+                    }
+                }
                 if self.calls.remove(&id).is_some() {
                     self.events.push_back(Event::Call(id, Ok((version, frame))));
                 }
