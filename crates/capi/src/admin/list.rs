@@ -46,10 +46,9 @@ impl List {
     /// The first element; NULL in an empty list.
     pub(crate) fn first(&self) -> *const Element {
         // SAFETY: the list is this value's, or NULL where there was no memory.
-        unsafe { self.0.as_ref() }.map_or(std::ptr::null(), |list| {
-            unsafe { elements(list) }.first().map_or(std::ptr::null(), std::ptr::from_ref)
-        })
-    }
+        let all = unsafe { self.0.as_ref().map_or(&[][..], |list| elements(list)) };
+        all.first().map_or(std::ptr::null(), std::ptr::from_ref)
+    }}
 }
 
 impl Drop for List {
