@@ -48,7 +48,7 @@ impl List {
         // SAFETY: the list is this value's, or NULL where there was no memory.
         let all = unsafe { self.0.as_ref().map_or(&[][..], |list| elements(list)) };
         all.first().map_or(std::ptr::null(), std::ptr::from_ref)
-    }}
+    }
 }
 
 impl Drop for List {
