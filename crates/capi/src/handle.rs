@@ -187,6 +187,12 @@ impl Kafka {
             )
         });
         kafka.conf.tell(client_kind, &kafka.log);
+        if let Some(group) = kafka.conf.text("group.id").filter(|_| kafka.consumer.is_some()) {
+            let cgrp = |facility: &str, text: String| kafka.log.debug(Context::CGRP, facility, || text);
+            cgrp("MEMBERID", format!("Group \"{group}\": updating member id \"(not-set)\" -> \"\""));
+            cgrp("CGRPSTATE", format!("Group \"{group}\" changed state init -> query-coord (join-state init)"));
+            cgrp("CGRPQUERY", format!("Group \"{group}\": querying for coordinator: intervaled in state query-coord"));
+        }
         Ok(kafka)
     }
 
@@ -463,4 +469,24 @@ pub extern "C" fn rd_kafka_version() -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn rd_kafka_version_str() -> *const c_char {
     c"2.16.0".as_ptr()
+}
+
+/// Writes what a handle is and which brokers it knows, for people.
+///
+/// # Safety
+/// `fp` is an open stream of C's; `rk` came from [`rd_kafka_new`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rd_kafka_dump(fp: *mut libc::FILE, rk: *mut Kafka) {
+    guard((), || {
+        // SAFETY: the caller vouches for `rk`.
+        let Some(rk) = (unsafe { rk.as_ref() }).filter(|_| !fp.is_null()) else { return };
+        let kind = if rk.is_producer() { "producer" } else { "consumer" };
+        let mut text = format!("rd_kafka_t {}: {kind}, {} in the queue\n", rk.name.to_string_lossy(), rk.main.len());
+        rk.brokers.for_each(|broker| text.push_str(&format!(" broker {} {}\n", broker.name(), broker.state.name())));
+        for topic in rk.topics.names() {
+            text.push_str(&format!(" topic {topic}\n"));
+        }
+        // SAFETY: the text has that many bytes, and the caller vouches for the stream.
+        unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), fp) };
+    });
 }

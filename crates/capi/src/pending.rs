@@ -18,7 +18,6 @@ macro_rules! answer {
 // They do nothing.
 answer! {
     (), ();
-    rd_kafka_dump
     rd_kafka_mock_sharegroup_set_auto_offset_reset
     rd_kafka_mock_sharegroup_set_heartbeat_interval
     rd_kafka_mock_sharegroup_set_isolation_level

@@ -88,6 +88,11 @@ pub(crate) struct ProducerSide {
 }
 
 impl ProducerSide {
+    /// What statistics count; `None` where none are wanted.
+    pub(crate) fn counted(&self) -> Option<&Produced> {
+        self.produced.as_deref()
+    }
+
     /// Records that are in the log, and their bytes; nothing where no statistics are wanted.
     pub(crate) fn produced(&self, topic: &str, partition: i32) -> (u64, u64) {
         self.produced.as_ref().map_or((0, 0), |produced| produced.of(topic, partition))

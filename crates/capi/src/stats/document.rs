@@ -133,12 +133,14 @@ fn topics(kafka: &Kafka, partitions: &[PartitionStats]) -> Value {
     let topics: Map<String, Value> = by_topic
         .into_iter()
         .map(|(topic, partitions)| {
+            let counted = kafka.producer.as_ref().and_then(|producer| producer.counted());
+            let (mut sizes, mut counts) = counted.map(|counted| counted.batches(topic)).unwrap_or_default();
             let about = json!({
                 "topic": topic,
                 "age": u64::try_from(kafka.since.elapsed().as_millis()).unwrap_or(u64::MAX),
                 "metadata_age": 0,
-                "batchsize": Window::default().roll_over(),
-                "batchcnt": Window::default().roll_over(),
+                "batchsize": sizes.roll_over(),
+                "batchcnt": counts.roll_over(),
                 "partitions": partitions,
             });
             (topic.to_owned(), about)

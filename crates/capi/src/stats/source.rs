@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use felice::FinishedBatch;
 
+use super::window::Window;
 use crate::handle::Kafka;
 
 /// A partition, as statistics show it.
@@ -62,9 +63,19 @@ impl PartitionStats {
     }
 }
 
-/// What was produced, by partition: records, and their bytes.
+/// What was produced.
 #[derive(Debug, Default)]
-pub(crate) struct Produced(Mutex<BTreeMap<(String, i32), (u64, u64)>>);
+pub(crate) struct Produced {
+    /// By partition: records, and their bytes.
+    partitions: Mutex<BTreeMap<(String, i32), (u64, u64)>>,
+    /// By topic: how large its batches were in the last interval, in bytes and in records.
+    batches: Mutex<BTreeMap<String, (Window, Window)>>,
+}
+
+/// Bytes that a record has in a batch besides its key and value, about.
+const RECORD_OVERHEAD: u64 = 9;
+/// Bytes of a batch's header.
+const BATCH_OVERHEAD: u64 = 61;
 
 impl Produced {
     /// Counts a batch that is in the log.
@@ -77,13 +88,24 @@ impl Produced {
             records += 1;
             bytes += record.key.map_or(0, <[u8]>::len) as u64 + record.value.map_or(0, <[u8]>::len) as u64;
         });
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sizes, counts) = batches.entry(batch.topic().to_owned()).or_default();
+        sizes.add(i64::try_from(bytes + records * RECORD_OVERHEAD + BATCH_OVERHEAD).unwrap_or(i64::MAX));
+        counts.add(i64::try_from(records).unwrap_or(i64::MAX));
+        drop(batches);
+        let mut all = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = all.entry((batch.topic().to_owned(), batch.partition())).or_default();
         *sum = (sum.0 + records, sum.1 + bytes);
     }
 
+    /// A topic's batches of the last interval; the next begins.
+    pub(crate) fn batches(&self, topic: &str) -> (Window, Window) {
+        let mut all = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(topic).map(std::mem::take).unwrap_or_default()
+    }
+
     pub(crate) fn of(&self, topic: &str, partition: i32) -> (u64, u64) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
     }
 }

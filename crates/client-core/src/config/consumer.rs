@@ -97,8 +97,12 @@ impl Properties {
             .map(|name| name.trim().to_owned())
             .filter(|name| !name.is_empty())
             .collect();
-        let (session_timeout, heartbeat_interval) =
+        let (session_timeout, mut heartbeat_interval) =
             (self.duration("session.timeout.ms"), self.duration("heartbeat.interval.ms"));
+        if self.defaults == Defaults::Librdkafka && heartbeat_interval >= session_timeout {
+            // librdkafka takes any two; a member that means to stay cannot.
+            heartbeat_interval = session_timeout / 3;
+        }
         if group_protocol != GroupProtocol::Consumer && heartbeat_interval >= session_timeout {
             let message = format!(
                 "heartbeat.interval.ms ({}) is not below session.timeout.ms ({})",
