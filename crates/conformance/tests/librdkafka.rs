@@ -27,7 +27,8 @@ fn what_passes_on_the_original_passes_on_ours() {
     let mut campaign = Campaign::new(&suite, &library, None);
     let mut stderr = std::io::stderr();
     for row in rows.iter().filter(|row| row.original == Verdict::Pass) {
-        if extent == Extent::Sampled && !row.sampled {
+        // What is on the list is tried in full only: much of it ends by running out of time.
+        if extent == Extent::Sampled && (!row.sampled || skips.contains_key(&row.entry)) {
             continue;
         }
         let outcome = match campaign.run(row) {

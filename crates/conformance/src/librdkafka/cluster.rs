@@ -41,7 +41,8 @@ impl Cluster {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
         properties.push(("auto.create.topics.enable".to_owned(), auto_create.to_string()));
-        let options = KafkaOptions { nodes: 3, properties, ..KafkaOptions::default() };
+        let jvm = ["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"].map(str::to_owned).to_vec();
+        let options = KafkaOptions { nodes: 3, properties, jvm, ..KafkaOptions::default() };
         Ok(Self { kafka: Kafka::start(options)?, scripts: scripts()? })
     }
 
