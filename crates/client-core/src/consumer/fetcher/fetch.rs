@@ -27,7 +27,7 @@ impl Fetcher {
             .partitions
             .values()
             .filter(|p| fetchable(p).is_some())
-            .filter_map(|p| p.leader)
+            .filter_map(|p| p.source(now))
             .filter(|broker| !self.busy.contains(broker))
             .collect();
         let broker = brokers.into_iter().find(|broker| ready(*broker))?;
@@ -43,7 +43,7 @@ impl Fetcher {
         let mut asked = Vec::new();
         let mut ids_known = true;
         for (partition, p) in self.partitions.range(start..).chain(self.partitions.range(..start)) {
-            let Some(offset) = fetchable(p).filter(|_| p.leader == Some(broker)) else { continue };
+            let Some(offset) = fetchable(p).filter(|_| p.source(now) == Some(broker)) else { continue };
             ids_known &= p.topic_id != Uuid::default();
             asked.push((*partition, p.generation, offset));
             let entry = fetch::request::FetchPartition {
@@ -141,10 +141,27 @@ impl Fetcher {
         };
         if let Err(code) = answer.error_code.ok() {
             p.pause_after_error(now);
-            self.handle_partition_error(now, id, offset, code);
+            // A follower may be behind: what an offset is worth, the leader says.
+            if recovery(code) == Recovery::Backoff
+                || p.follower.take().is_none()
+                || recovery(code) != Recovery::ResetOffset
+            {
+                self.handle_partition_error(now, id, offset, code);
+            }
             return;
         }
         p.backoff.reset();
+        p.hear(now);
+        let nearer = answer.preferred_read_replica;
+        if nearer >= 0 && p.leader != Some(nearer) {
+            if self.brokers.contains(&nearer) {
+                p.follow(now, nearer);
+            } else {
+                // The leader knows more of the cluster than we do; it is asked again.
+                self.refresh = true;
+                p.pause_after_error(now);
+            }
+        }
         let records = answer.records.unwrap_or_default();
         let (next, corrupt) = next_offset(&records, offset);
         if next > offset {
@@ -224,6 +241,7 @@ impl Fetcher {
         let failed = || asked.partitions.iter().map(|(id, _, _)| id);
         for id in failed() {
             if let Some(p) = self.partitions.get_mut(id) {
+                p.follower = None;
                 p.pause_after_error(now);
             }
         }
@@ -283,6 +301,50 @@ mod tests {
     use crate::config::Properties;
     use crate::consumer::budget::Budget;
     use crate::metadata::{ClusterMetadata, Partition as Known, Topic};
+
+    /// An answer of a partition without records.
+    fn answer(code: ErrorCode, preferred_read_replica: i32) -> FetchResponse {
+        let partition =
+            fetch::response::PartitionData { error_code: code, preferred_read_replica, ..Default::default() };
+        let topic = fetch::response::FetchableTopicResponse {
+            topic: "t".into(),
+            topic_id: Uuid([1; 16]),
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        FetchResponse { responses: vec![topic], ..FetchResponse::default() }
+    }
+
+    #[test]
+    fn a_follower_is_read_from_until_it_fails_and_never_resets_an_offset() {
+        let partition = Known { leader: Some(1), leader_epoch: 0, ..Known::default() };
+        let topic = Topic { name: "t".into(), id: Uuid([1; 16]), partitions: vec![partition], ..Topic::default() };
+        let broker = |id| (id, Broker { id, host: "h".into(), port: 1, rack: None });
+        let metadata = ClusterMetadata {
+            topics: [("t".into(), Arc::new(topic))].into(),
+            brokers: [broker(1), broker(2)].into(),
+            ..ClusterMetadata::default()
+        };
+        let config = Properties::default().fetch_config().unwrap();
+        let mut fetcher = Fetcher::new(config, Budget::new(1 << 20, Waker::noop().clone()));
+        fetcher.add_partition(&"t".into(), 0, Position::Offset(5), None, &metadata);
+        let mut now = Now::default();
+        let mut round = |code: ErrorCode, nearer: i32| {
+            let out = fetcher.poll_fetch(now, &mut |_| true).unwrap();
+            fetcher.handle_fetch(now, out.id, answer(code, nearer), Bytes::new());
+            now.monotonic_nanos += 1_000_000_000;
+            (out.broker, out.request.topics[0].partitions[0].fetch_offset)
+        };
+        assert_eq!(round(ErrorCode::NONE, 19), (1, 5), "nobody knows that follower");
+        assert_eq!(round(ErrorCode::NONE, 2), (1, 5));
+        assert_eq!(round(ErrorCode::NONE, -1), (2, 5));
+        assert_eq!(round(ErrorCode::OFFSET_OUT_OF_RANGE, -1), (2, 5));
+        assert_eq!(round(ErrorCode::NONE, 2), (1, 5), "the leader has the last word");
+        assert_eq!(round(ErrorCode::NONE, -1), (2, 5));
+        now.monotonic_nanos += 31_000_000_000;
+        let out = fetcher.poll_fetch(now, &mut |_| true).unwrap();
+        assert_eq!(out.broker, 1, "a follower that was silent for long is left");
+    }
 
     #[test]
     fn partitions_of_a_fetch_that_failed_are_asked_for_together_again() {

@@ -158,6 +158,8 @@ pub struct Fetcher {
     budget: Arc<Budget>,
     partitions: BTreeMap<FetchId, Partition>,
     by_name: BTreeMap<(ByteStr, i32), FetchId>,
+    /// The brokers that are known: only to them a leader can send us.
+    brokers: BTreeSet<BrokerId>,
     next_partition: u32,
     fetches: BTreeMap<u64, Asked>,
     busy: BTreeSet<BrokerId>,
@@ -177,6 +179,7 @@ impl Fetcher {
             budget,
             partitions: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            brokers: BTreeSet::new(),
             next_partition: 0,
             fetches: BTreeMap::new(),
             busy: BTreeSet::new(),
@@ -206,6 +209,7 @@ impl Fetcher {
         let backoff = Backoff::new(self.config.retry_backoff, self.config.retry_backoff_max, u64::from(id.0));
         let mut p = Partition::new(topic, index, backoff);
         p.place(metadata);
+        self.brokers = metadata.brokers.keys().copied().collect();
         match until {
             Some(Position::Offset(offset)) => p.until = Some(offset),
             Some(_) | None => p.end = until,
@@ -286,6 +290,7 @@ impl Fetcher {
 
     /// New metadata: partitions may have moved.
     pub fn handle_metadata(&mut self, metadata: &ClusterMetadata) {
+        self.brokers = metadata.brokers.keys().copied().collect();
         for p in self.partitions.values_mut() {
             p.place(metadata);
         }
@@ -308,12 +313,7 @@ impl Fetcher {
 
     /// When to poll for requests again without another input.
     pub fn poll_timeout(&self, now: Now) -> Option<Instant> {
-        self.partitions
-            .values()
-            .filter(|p| !p.over)
-            .filter_map(|p| p.blocked_until)
-            .filter(|at| *at > now.instant())
-            .min()
+        self.partitions.values().filter(|p| !p.over).filter_map(|p| p.timeout(now)).min()
     }
 
     fn fail(&mut self, id: FetchId, error: Error) {

@@ -1,11 +1,32 @@
 //! A partition of the fetcher: where its leader is, and how far it has been read.
 
+use std::time::Duration;
+
 use felice_protocol::primitives::{ByteStr, Uuid};
 use felice_protocol::time::{Instant, Now};
 
 use super::{Position, PositionCause};
 use crate::backoff::Backoff;
 use crate::metadata::{BrokerId, ClusterMetadata};
+
+/// How long a follower may be silent before its leader is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a follower is read from before its leader may name another.
+const LEASE: Duration = Duration::from_secs(300);
+
+/// A replica that the leader has named to read from, because it is nearer (KIP-392).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Follower {
+    broker: BrokerId,
+    since: Instant,
+    heard: Instant,
+}
+
+impl Follower {
+    fn until(&self) -> Instant {
+        (self.heard + PATIENCE).min(self.since + LEASE)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Partition {
@@ -14,6 +35,7 @@ pub(super) struct Partition {
     pub(super) index: i32,
     pub(super) leader: Option<BrokerId>,
     pub(super) leader_epoch: i32,
+    pub(super) follower: Option<Follower>,
     pub(super) generation: u32,
     pub(super) position: Option<i64>,
     pub(super) start: Option<Position>,
@@ -39,6 +61,7 @@ impl Partition {
             index,
             leader: None,
             leader_epoch: -1,
+            follower: None,
             generation: 0,
             position: None,
             start: None,
@@ -72,8 +95,34 @@ impl Partition {
         if self.leader != known.leader || self.leader_epoch != known.leader_epoch {
             self.leader = known.leader;
             self.leader_epoch = known.leader_epoch;
+            self.follower = None;
             self.blocked_until = None;
         }
+        self.follower = self.follower.filter(|follower| metadata.brokers.contains_key(&follower.broker));
+    }
+
+    /// Who is asked for records: the leader, or the follower that it has named.
+    pub(super) fn source(&self, now: Now) -> Option<BrokerId> {
+        let follower = self.follower.filter(|follower| follower.until() > now.instant());
+        follower.map_or(self.leader, |follower| Some(follower.broker))
+    }
+
+    /// Reads from this follower from now on.
+    pub(super) fn follow(&mut self, now: Now, broker: BrokerId) {
+        self.follower = Some(Follower { broker, since: now.instant(), heard: now.instant() });
+    }
+
+    /// Whoever was asked has answered.
+    pub(super) fn hear(&mut self, now: Now) {
+        if let Some(follower) = &mut self.follower {
+            follower.heard = now.instant();
+        }
+    }
+
+    /// When there is something to be done without another input.
+    pub(super) fn timeout(&self, now: Now) -> Option<Instant> {
+        let given_up = self.follower.as_ref().map(Follower::until);
+        [self.blocked_until, given_up].into_iter().flatten().filter(|at| *at > now.instant()).min()
     }
 
     pub(super) fn resolved(&self) -> Option<i64> {
