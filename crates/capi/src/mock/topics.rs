@@ -129,9 +129,10 @@ pub unsafe extern "C" fn rd_kafka_mock_partition_set_follower_wmarks(
     hi: i64,
 ) -> RespErr {
     let given = |offset: i64| (offset != -1).then_some(offset);
-    let set = |mock: &Mock, topic: &str| {
-        mock.cluster.with(|c, now| c.set_follower_watermarks(now, topic, partition, given(lo), given(hi)))
-    };
+    // librdkafka's follower still has the record at this offset.
+    let (lo, hi) = (given(lo), given(hi).map(|last| last.saturating_add(1)));
+    let set =
+        |mock: &Mock, topic: &str| mock.cluster.with(|c, now| c.set_follower_watermarks(now, topic, partition, lo, hi));
     // SAFETY: the caller vouches for both.
     unsafe { on_topic(mcluster, topic, set) }
 }

@@ -25,6 +25,7 @@ use crate::consumer::assignor::{
     Assignment, Assignor, GroupSubscription, MemberSubscription, assignable_topics, offered_protocols,
 };
 use crate::error::{Error, ErrorKind};
+use crate::metadata::ClusterMetadata;
 
 /// What the next SyncGroup carries.
 #[derive(Debug, Default)]
@@ -38,6 +39,21 @@ enum Plan {
     Assignments(Vec<sync_group::request::SyncGroupRequestAssignment>),
 }
 
+/// What a division of partitions rests on: how many a topic has, and the racks of each one's replicas where those matter.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Divided {
+    partitions: usize,
+    racks: Vec<Vec<ByteStr>>,
+}
+
+impl Divided {
+    fn of(metadata: &ClusterMetadata, topic: &ByteStr, racks_matter: bool) -> Self {
+        let partitions = metadata.topics.get(topic).map_or(0, |topic| topic.partitions.len());
+        let shapes = if racks_matter { assignable_topics(metadata, [topic]) } else { BTreeMap::new() };
+        Self { partitions, racks: shapes.into_values().flat_map(|shape| shape.racks).collect() }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Classic {
     /// The assignor that the group took.
@@ -48,8 +64,10 @@ pub(super) struct Classic {
     /// What the last assignment was, and in which generation: assignors that keep partitions in place ask for it.
     past: Vec<TopicPartition>,
     past_generation: Option<i32>,
-    /// As the leader: the group's topics and how many partitions each had when they were divided.
-    watched: BTreeMap<ByteStr, usize>,
+    /// As the leader: the group's topics as they were when they were divided.
+    watched: BTreeMap<ByteStr, Divided>,
+    /// As the leader: some member has a rack, so that it matters in which racks partitions are.
+    racks_matter: bool,
     /// The topics that this member joined with.
     joined_with: BTreeSet<ByteStr>,
     /// As the leader: partitions wait for their owner to let go of them.
@@ -199,7 +217,8 @@ impl GroupMember {
             }
         }
         let topics = members.iter().flat_map(|member| member.topics.iter().cloned());
-        self.classic.watched = topics.map(|topic| (topic, 0)).collect();
+        self.classic.watched = topics.map(|topic| (topic, Divided::default())).collect();
+        self.classic.racks_matter = members.iter().any(|member| member.rack.is_some());
         self.count_partitions();
         if response.skip_assignment {
             // What it had withheld before it died, nobody knows.
@@ -212,8 +231,9 @@ impl GroupMember {
 
     /// Notes how many partitions the group's topics have.
     fn count_partitions(&mut self) {
-        for (topic, count) in &mut self.classic.watched {
-            *count = self.metadata.topics.get(topic).map_or(0, |topic| topic.partitions.len());
+        let racks_matter = self.classic.racks_matter;
+        for (topic, divided) in &mut self.classic.watched {
+            *divided = Divided::of(&self.metadata, topic, racks_matter);
         }
     }
 
@@ -415,8 +435,8 @@ impl GroupMember {
         if rematched && self.wanted.as_ref().is_some_and(|wanted| wanted.topics != self.classic.joined_with) {
             self.classic.rejoin("the topics that match the subscription changed");
         }
-        let changed = |(topic, count): (&ByteStr, &usize)| {
-            self.metadata.topics.get(topic).map_or(0, |topic| topic.partitions.len()) != *count
+        let changed = |(topic, divided): (&ByteStr, &Divided)| {
+            *divided != Divided::of(&self.metadata, topic, self.classic.racks_matter)
         };
         if self.classic.watched.iter().any(changed) {
             self.classic.rejoin("the group's topics changed");

@@ -114,7 +114,8 @@ impl GroupMember {
                 let Some((_, turn)) = commit.open.get(&partition) else { continue };
                 let code = answer.error_code;
                 let exists = self.metadata.topics.contains_key(name);
-                match recovery(code) {
+                let told = code == ErrorCode::REBALANCE_IN_PROGRESS && self.config.rebalance_fails_commits;
+                match if told { Recovery::Done } else { recovery(code) } {
                     Recovery::Done => {
                         commit.open.remove(&partition);
                         commit.done.push((partition, code));
