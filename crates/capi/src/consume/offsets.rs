@@ -230,6 +230,13 @@ type Listed = BTreeMap<TopicPartition, Result<ListedOffset, RespErr>>;
 /// Asks brokers where these places are.
 fn list(kafka: &Kafka, deadline: Deadline, of: Vec<(TopicPartition, OffsetSpec)>) -> Result<Listed, RespErr> {
     let admin = kafka.client.admin();
+    // Where nothing else is asked for, a partition that does not exist is told at once: brokers would be asked for it until the time is up.
+    if let [(only, _)] = of.as_slice() {
+        let topic = within(kafka, deadline, async { admin.topic(&only.topic).await })?;
+        if usize::try_from(only.partition).is_ok_and(|partition| partition >= topic.partitions.len()) {
+            return Err(RespErr::UNKNOWN_PARTITION);
+        }
+    }
     let found = within(kafka, deadline, admin.list_offsets(of))?;
     Ok(found.0.into_iter().map(|(partition, found)| (partition, found.map_err(|error| RespErr::of(&error)))).collect())
 }

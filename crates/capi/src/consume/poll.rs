@@ -1,15 +1,18 @@
 //! Messages out: one by one, or many at once.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use felice::TopicPartition;
 
+use super::slot::Slot;
 use super::{ConsumerSide, side};
 use crate::boundary::{guard, set_last_error, text};
 use crate::handle::Kafka;
 use crate::op::{Op, Serve, Served, serve};
 use crate::queue::{Queue, QueueRef};
+use crate::topic::Topic;
 use crate::types::{Message, RespErr};
 use crate::wait::Deadline;
 
@@ -57,16 +60,18 @@ pub(super) fn next(kafka: &Kafka, queue: &Queue, timeout_ms: c_int) -> *mut Mess
     }
 }
 
-/// Fills `messages` from a queue, waiting until the time is up. A rebalance waits for the next call, where there are messages that came before it.
+/// Fills `messages` from a queue, waiting until the time is up; callbacks are called meanwhile.
 pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], timeout_ms: c_int) -> usize {
     if let Some(consumer) = &kafka.consumer {
         consumer.note_poll();
     }
     let deadline = Deadline::after(timeout_ms);
     let mut filled = 0;
+    let mut turns = Turns::default();
     while filled < messages.len() {
         let left = messages.get_mut(filled..).unwrap_or_default();
         let taken = queue.pop_messages(left);
+        turns.note(kafka, left.get(..taken).unwrap_or_default());
         if !kafka.conf.interceptors.consumes_unseen() {
             left.iter().take(taken).for_each(|message| kafka.show_consumed(*message));
         }
@@ -74,14 +79,13 @@ pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], 
         if taken > 0 {
             continue;
         }
-        if filled > 0 && queue.is_rebalance_next() {
-            break;
-        }
         let wait = || serve(kafka, queue, deadline, Serve::Messages);
         let served = match &kafka.consumer {
             Some(consumer) => consumer.while_polling(wait),
             None => wait(),
         };
+        // Callbacks may have taken partitions away, or moved in them.
+        filled = turns.sift(messages, filled);
         let message = match served {
             Served::Message(message) => message,
             Served::Op(Op::ConsumerError(failure)) => failure.into_message(),
@@ -89,11 +93,68 @@ pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], 
             Served::Nothing => break,
         };
         if let Some(place) = messages.get_mut(filled) {
+            turns.note(kafka, &[message]);
             *place = message;
             filled += 1;
         }
     }
-    filled
+    turns.sift(messages, filled)
+}
+
+/// The partitions of a batch's messages, and in which turn of theirs the messages were taken: what was assigned, revoked or sought while the rest of
+/// the batch was waited for is not handed out.
+#[derive(Debug, Default)]
+struct Turns(Vec<(*mut c_void, i32, Arc<Slot>, u32)>);
+
+impl Turns {
+    fn find(&self, message: &Message) -> Option<(&Slot, u32)> {
+        let mine = |(rkt, partition, ..): &&(*mut c_void, i32, Arc<Slot>, u32)| {
+            *rkt == message.rkt && *partition == message.partition
+        };
+        self.0.iter().rev().find(mine).map(|(_, _, slot, turn)| (&**slot, *turn))
+    }
+
+    /// Remembers the partitions of messages that were just taken.
+    fn note(&mut self, kafka: &Kafka, messages: &[*mut Message]) {
+        let Some(consumer) = &kafka.consumer else { return };
+        for message in messages {
+            // SAFETY: it was taken out of the queue and nobody else has it; its topic lives as long as the handle.
+            let Some((message, topic)) = (unsafe {
+                message.as_ref().and_then(|message| Some((message, message.rkt.cast::<Topic>().as_ref()?)))
+            }) else {
+                continue;
+            };
+            if self.find(message).is_none() {
+                let name = TopicPartition::new(topic.name.as_str(), message.partition);
+                let slot = consumer.state().slots.get(&name).cloned();
+                self.0.extend(slot.map(|slot| (message.rkt, message.partition, slot.clone(), slot.turn())));
+            }
+        }
+    }
+
+    /// Gives back those of another turn, and closes the gaps; how many are left.
+    fn sift(&mut self, messages: &mut [*mut Message], filled: usize) -> usize {
+        if self.0.iter().all(|(_, _, slot, turn)| slot.turn() == *turn) {
+            return filled;
+        }
+        let mut kept = 0;
+        for place in 0..filled {
+            let Some(message) = messages.get(place).copied() else { break };
+            // SAFETY: it was taken out of the queue and nobody else has it.
+            let is_void = unsafe { message.as_ref() }
+                .and_then(|message| self.find(message))
+                .is_some_and(|(slot, turn)| slot.turn() != turn);
+            if is_void {
+                // SAFETY: as above.
+                unsafe { crate::message::rd_kafka_message_destroy(message) };
+            } else if let Some(place) = messages.get_mut(kept) {
+                *place = message;
+                kept += 1;
+            }
+        }
+        self.0.retain(|(_, _, slot, turn)| slot.turn() == *turn);
+        kept
+    }
 }
 
 /// The next message, or an error as a message; NULL where none came in time. Given back with `rd_kafka_message_destroy`.

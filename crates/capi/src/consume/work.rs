@@ -399,11 +399,9 @@ impl Work<'_, '_> {
             return;
         };
         let now = self.core.now().instant();
-        let known = usize::from(metadata.topics.contains_key(&name.topic));
         let missing = self.carry.missing.entry(name.clone()).or_insert((now, false));
         let due = missing.0 + self.side.settings.patience;
-        // The number of partitions is no matter of time.
-        if missing.1 || (known == 0 && is_missing(err) && due > now) {
+        if missing.1 || (is_missing(err) && due > now) {
             return;
         }
         missing.1 = true;
@@ -418,7 +416,7 @@ impl Work<'_, '_> {
 }
 
 fn is_missing(err: RespErr) -> bool {
-    err.0 == i32::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0)
+    err == RespErr::UNKNOWN_PARTITION || err.0 == i32::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0)
 }
 
 /// What the settings of its topic say about a partition without an offset.
