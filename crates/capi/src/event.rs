@@ -38,7 +38,8 @@ pub mod kind {
 /// `rd_kafka_event_t`.
 #[derive(Debug)]
 pub struct Event {
-    pub(crate) kafka: Arc<Kafka>,
+    /// Kept: messages and results point into it.
+    _kafka: Arc<Kafka>,
     pub(crate) body: Body,
     /// Messages that were handed out by [`rd_kafka_event_message_next`].
     pub(crate) given: usize,
@@ -64,7 +65,7 @@ impl Event {
             Served::Op(Op::Deliveries(batch)) => Body::Deliveries(crate::produce::Reports::new(kafka, batch)),
             Served::Op(op) => Body::Op(op),
         };
-        Some(Box::new(Self { kafka: kafka.hold(), body, given: 0 }))
+        Some(Box::new(Self { _kafka: kafka.hold(), body, given: 0 }))
     }
 
     fn kind(&self) -> c_int {

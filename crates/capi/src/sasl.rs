@@ -123,7 +123,7 @@ pub unsafe extern "C" fn rd_kafka_oauthbearer_set_token(
         if !rk.sasl.bearer {
             return refuse(RespErr::STATE, "SASL/OAUTHBEARER is not the configured authentication mechanism");
         }
-        if extension_size % 2 != 0 {
+        if !extension_size.is_multiple_of(2) {
             let why = format!("Incorrect extension size (must be a non-negative multiple of 2): {extension_size}");
             return refuse(RespErr::INVALID_ARG, &why);
         }

@@ -134,6 +134,8 @@ pub(crate) use variadic;
 
 #[cfg(test)]
 mod tests {
+    #![expect(unreachable_pub, reason = "the macro makes exports")]
+
     use super::*;
 
     unsafe extern "C" fn sum_of(registers: *const u64, stack: *const u64) -> i64 {

@@ -37,8 +37,6 @@ pub(super) fn refuse(asked: &Asked, error_code: ErrorCode) -> Result<Frame, Refu
         }),
         // In the version that everyone can read, as a broker does.
         ApiKey::API_VERSIONS => asked.answer_in(0, &ApiVersionsResponse { error_code, ..Default::default() }),
-        ApiKey::SASL_HANDSHAKE => asked.answer(&SaslHandshakeResponse { error_code, ..Default::default() }),
-        ApiKey::SASL_AUTHENTICATE => asked.answer(&SaslAuthenticateResponse { error_code, ..Default::default() }),
         ApiKey::DESCRIBE_CLUSTER => asked.answer(&DescribeClusterResponse { error_code, ..Default::default() }),
         _ => admin(asked, error_code),
     }

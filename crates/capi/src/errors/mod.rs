@@ -44,14 +44,6 @@ impl RespErr {
         text_of(self).map_or_else(|| format!("Err-{}?", self.0), |text| text.to_string_lossy().into_owned())
     }
 
-    /// The code in a delivery report: a record whose time was up has one of its own.
-    pub(crate) fn of_delivery(error: &Error) -> Self {
-        match Self::of(error) {
-            Self::TIMED_OUT => Self::MSG_TIMED_OUT,
-            other => other,
-        }
-    }
-
     /// The errno that goes with the code where a call of the legacy API fails.
     pub(crate) fn errno(self) -> i32 {
         match self {

@@ -58,11 +58,16 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         "rxmsgs": sum(|p| p.received.0),
         "rxmsg_bytes": sum(|p| p.received.1),
     });
+    let mut add = |name: &str, value: Value| {
+        if let Value::Object(fields) = &mut all {
+            fields.insert(name.to_owned(), value);
+        }
+    };
     if let Some(group) = kafka.consumer.as_ref().and_then(|consumer| consumer.group_stats()) {
-        all["cgrp"] = group;
+        add("cgrp", group);
     }
     if kafka.is_producer() && kafka.conf.flag("enable.idempotence") {
-        all["eos"] = json!({
+        let producer = json!({
             "idemp_state": "Assigned",
             "idemp_stateage": u64::try_from(kafka.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "txn_state": "Init",
@@ -72,6 +77,7 @@ pub(super) fn make(kafka: &Kafka) -> Value {
             "producer_epoch": -1,
             "epoch_cnt": 0,
         });
+        add("eos", producer);
     }
     all
 }

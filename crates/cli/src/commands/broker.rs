@@ -50,7 +50,7 @@ pub(crate) async fn run(args: BrokerArgs) -> Result<(), Failure> {
 }
 
 fn text_of(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|error| local_io(&format!("cannot read {}", file.display()), &error))
+    std::fs::read_to_string(file).map_err(|error| local_io(format!("cannot read {}", file.display()), &error))
 }
 
 pub(crate) fn start_failure(error: felice_broker::Error) -> Failure {
