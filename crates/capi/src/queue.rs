@@ -118,7 +118,7 @@ impl Queue {
     }
 
     /// The queue at the end of the forwarding; `None` where this one is it.
-    fn end(&self) -> Option<Arc<Self>> {
+    pub(crate) fn end(&self) -> Option<Arc<Self>> {
         let mut end = self.forward()?;
         while let Some(next) = end.forward() {
             end = next;

@@ -42,6 +42,8 @@ struct Inbox {
     events: Vec<NetEvent>,
     ready: Vec<(ProducerKey, PartitionId)>,
     stop: bool,
+    /// There is no driver any more: what came would lie here for ever, and keep alive what it holds.
+    over: bool,
 }
 
 /// What others share with a driver: the way to tell it something.
@@ -98,7 +100,13 @@ impl DriverShared {
     }
 
     pub(crate) fn command(&self, command: impl FnOnce(&mut Driver, Now) + Send + 'static) {
-        self.inbox().commands.push(Box::new(command));
+        {
+            let mut inbox = self.inbox();
+            if inbox.over {
+                return;
+            }
+            inbox.commands.push(Box::new(command));
+        }
         self.poke();
     }
 
@@ -416,6 +424,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        let left = std::mem::replace(&mut *self.shared.inbox(), Inbox { over: true, ..Inbox::default() });
+        // Unlocked: whoever waits for an answer may come back here.
+        drop(left);
         for producer in self.producers.values() {
             producer.abandon();
         }

@@ -2,6 +2,7 @@
 //! group is left. Nothing waits for a broker for ever.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::assignment::Method;
@@ -11,11 +12,13 @@ use super::{ConsumerSide, Stage, grouped, side};
 use crate::boundary::guard;
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
-use crate::op::{Serve, Served, serve};
+use crate::op::{Op, Serve, Served, serve};
 use crate::queue::{Queue, QueueRef};
 use crate::types::RespErr;
 use crate::wait::Deadline;
 
+/// How often a close looks whether it is over, if nothing tells it.
+const LOOK_AGAIN_MS: i32 = 100;
 /// How long leaving may take once the partitions are given up.
 pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -37,7 +40,9 @@ impl ConsumerSide {
         if first {
             state.subscription.clear();
         }
-        let answers = to.is_none()
+        // Nobody has it any more, so nobody will answer.
+        let is_lost = state.told.as_ref().is_some_and(|told| Arc::strong_count(told) == 1);
+        let answers = (to.is_none() || is_lost)
             && state.told.take().is_some_and(|told| {
                 told.store(true, std::sync::atomic::Ordering::Release);
                 true
@@ -56,10 +61,24 @@ impl ConsumerSide {
         }
         drop(state);
         if let Some(to) = to {
+            // What the program forwarded elsewhere and never fetched would not be answered either.
+            let waiting = self.queue.end().map(|end| end.take_out(|op| matches!(op, Op::Rebalance(_))));
             self.queue.forward_to(Some(to.clone()));
+            for op in waiting.into_iter().flatten() {
+                self.queue.push(op);
+            }
         }
         self.queue.purge_outdated();
         Ok(())
+    }
+
+    /// A rebalance of which the program heard nothing, or which it let go without an answer, is carried out.
+    pub(super) fn answer_while_closing(&self, told: &Arc<AtomicBool>) {
+        let mut state = self.state();
+        if state.stage == Stage::Closing && state.told.as_ref().is_some_and(|open| Arc::ptr_eq(open, told)) {
+            state.told = None;
+            self.carry_out(&mut state, Method::Whole, Vec::new());
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -73,7 +92,8 @@ impl ConsumerSide {
             return err;
         }
         while !self.is_closed() {
-            match serve(kafka, &queue, Deadline::NEVER, Serve::Messages) {
+            // What ends the wait may have been served by a poll within a callback.
+            match serve(kafka, &queue, Deadline::after(LOOK_AGAIN_MS), Serve::Messages) {
                 // SAFETY: it was taken out of the queue and nobody else has it.
                 Served::Message(message) => unsafe { crate::message::rd_kafka_message_destroy(message) },
                 Served::Op(_) | Served::Nothing => {}

@@ -1,7 +1,7 @@
 //! What the group proposes becomes a rebalance callback or event, or is carried out at once where the program wants neither.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use felice::raw::{GroupEvent, ProposalId};
 use felice::{ErrorCode, TopicPartition};
@@ -9,7 +9,7 @@ use felice::{ErrorCode, TopicPartition};
 use super::assignment::Method;
 use super::list::{Named, OwnedList};
 use super::work::{Asked, Work};
-use super::{Failure, Proposed, Stage};
+use super::{ConsumerSide, Failure, Proposed, Stage};
 use crate::handle::Kafka;
 use crate::op::Op;
 use crate::types::{RespErr, offset};
@@ -21,6 +21,16 @@ pub(crate) struct Rebalance {
     list: OwnedList,
     /// Another has taken its place.
     void: Arc<AtomicBool>,
+    side: Weak<ConsumerSide>,
+}
+
+impl Drop for Rebalance {
+    /// A consumer that closes does not wait for an answer that cannot come.
+    fn drop(&mut self) {
+        if let Some(side) = self.side.upgrade() {
+            side.answer_while_closing(&self.void);
+        }
+    }
 }
 
 impl Rebalance {
@@ -172,7 +182,7 @@ impl Work<'_, '_> {
         if side.settings.tells_rebalance && !state.silent {
             let void = Arc::new(AtomicBool::new(false));
             state.told = Some(void.clone());
-            let rebalance = Rebalance { assigns, list: OwnedList::of(&partitions), void };
+            let rebalance = Rebalance { assigns, list: OwnedList::of(&partitions), void, side: side.this.clone() };
             drop(state);
             let queue = side.queue.clone();
             self.out(&queue, Op::Rebalance(Box::new(rebalance)));
