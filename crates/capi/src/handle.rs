@@ -39,7 +39,7 @@ const NO_CONSUMER_CLOSE: c_int = 0x8;
 /// Handles that exist, and whoever waits for the last to go.
 static LIVE: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
-fn live() -> MutexGuard<'static, usize> {
+pub(crate) fn live() -> MutexGuard<'static, usize> {
     LIVE.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

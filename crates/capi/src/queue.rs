@@ -6,6 +6,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::boundary::guard;
+use crate::fork::Process;
 use crate::handle::Kafka;
 use crate::op::Op;
 use crate::types::Message;
@@ -102,6 +103,8 @@ pub(crate) enum Popped {
 pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    /// In a fork nothing comes any more.
+    process: Process,
 }
 
 impl Queue {
@@ -162,6 +165,9 @@ impl Queue {
 
     /// The next record or other thing; waits for it until the time is up.
     pub(crate) fn pop(&self, deadline: Deadline) -> Option<Popped> {
+        if self.process.is_forked() {
+            return Some(Popped::Yield);
+        }
         let mut state = self.lock();
         loop {
             if let Some(to) = state.forward.clone() {
@@ -181,6 +187,9 @@ impl Queue {
 
     /// Takes as many messages as are there, up to something else; never waits.
     pub(crate) fn pop_messages(&self, into: &mut [*mut Message]) -> usize {
+        if self.process.is_forked() {
+            return 0;
+        }
         let mut state = self.lock();
         if let Some(to) = state.forward.clone() {
             drop(state);
@@ -234,6 +243,9 @@ impl Queue {
 
     /// Waits until there is something; `false` where the time was up before, or somebody called for an end.
     pub(crate) fn wait(&self, deadline: Deadline) -> bool {
+        if self.process.is_forked() {
+            return false;
+        }
         let mut state = self.lock();
         loop {
             if let Some(to) = state.forward.clone() {

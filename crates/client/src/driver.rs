@@ -54,6 +54,8 @@ pub(crate) struct DriverShared {
     notify: Notify,
     /// The driver's runtime, whose timers also serve tasks on runtimes that have none.
     runtime: tokio::runtime::Handle,
+    /// Where the driver is; a fork has none.
+    process: u32,
     pub(crate) spares: Arc<Spares>,
 }
 
@@ -70,6 +72,7 @@ impl DriverShared {
             woken: AtomicBool::new(false),
             notify: Notify::new(),
             runtime,
+            process: std::process::id(),
             spares: Arc::default(),
         })
     }
@@ -99,7 +102,11 @@ impl DriverShared {
         }
     }
 
+    /// Has the driver do something; in a fork, and after its end, `command` is dropped, and with it whoever it would have answered.
     pub(crate) fn command(&self, command: impl FnOnce(&mut Driver, Now) + Send + 'static) {
+        if self.process != std::process::id() {
+            return;
+        }
         {
             let mut inbox = self.inbox();
             if inbox.over {

@@ -40,6 +40,17 @@ pub fn threads() -> usize {
     crate::runtime::threads()
 }
 
+/// Keeps other threads from making or ending driver threads as long as it lives, so that the process can be forked.
+#[derive(Debug)]
+pub struct Hold {
+    _hold: crate::runtime::Hold,
+}
+
+/// Waits until no other thread makes or ends driver threads, and keeps it so.
+pub fn hold() -> Hold {
+    Hold { _hold: crate::runtime::hold() }
+}
+
 /// Runs a task on the client's driver thread, where [`sleep`] works. It must not block.
 pub fn spawn(client: &Client, task: impl Future<Output = ()> + Send + 'static) {
     client.driver().spawn(task);

@@ -1,6 +1,6 @@
 //! The driver threads: one pool for the process, made with the first client, gone after the last.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use felice_client_core::error::{Error, ErrorKind};
@@ -27,6 +27,22 @@ struct Pool {
 }
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+/// While it lives, no thread makes or ends driver threads.
+pub(crate) struct Hold {
+    _pool: MutexGuard<'static, Option<Pool>>,
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hold")
+    }
+}
+
+/// Waits until nobody makes or ends driver threads.
+pub(crate) fn hold() -> Hold {
+    Hold { _pool: POOL.lock().unwrap_or_else(PoisonError::into_inner) }
+}
 
 /// A place on a driver thread; the pool lives as long as there is one.
 #[derive(Debug)]

@@ -296,13 +296,13 @@ impl ConsumerSide {
     }
 }
 
-/// The consuming half of a handle from C; `None` for NULL or a producer.
+/// The consuming half of a handle from C; `None` for NULL, a producer, or a handle of the process that this is a fork of.
 ///
 /// # Safety
 /// `rk` is NULL or came from `rd_kafka_new`.
 unsafe fn side<'a>(rk: *mut Kafka) -> Option<&'a Arc<ConsumerSide>> {
     // SAFETY: the caller vouches for `rk`.
-    unsafe { rk.as_ref() }.and_then(|rk| rk.consumer.as_ref())
+    unsafe { rk.as_ref() }.filter(|rk| !rk.is_forked()).and_then(|rk| rk.consumer.as_ref())
 }
 
 /// The consuming half of a handle that has a group.

@@ -257,12 +257,12 @@ static void do_consumer(struct handle *handle) {
             V(0, rd_kafka_offsets_store(rk, list));
         break;
     case 15:
-        V(60000, rd_kafka_commit(rk, list, chance(80)));
+        V(70000, rd_kafka_commit(rk, list, chance(80)));
         break;
     case 16: {
         int q = use_queue(handle);
         /* Without a queue it waits. */
-        V(q >= 0 ? 0 : 60000, rd_kafka_commit_queue(rk, list, q >= 0 ? handle->queues[q].queue : NULL, on_commit, NULL));
+        V(q >= 0 ? 0 : 70000, rd_kafka_commit_queue(rk, list, q >= 0 ? handle->queues[q].queue : NULL, on_commit, NULL));
         if (q >= 0)
             pthread_rwlock_unlock(&handle->queues[q].lock);
         break;
@@ -296,7 +296,7 @@ static void do_consumer(struct handle *handle) {
     }
     case 22:
         if (chance(30))
-            V(30000, rd_kafka_consumer_close(rk));
+            V(70000, rd_kafka_consumer_close(rk));
         else if (chance(30)) {
             int q = use_queue(handle);
             if (q >= 0) {
@@ -321,7 +321,7 @@ static void do_message(struct handle *handle) {
     if (!message->err && chance(30))
         V(0, rd_kafka_error_destroy(rd_kafka_offset_store_message(message)));
     if (!message->err && chance(20))
-        V(60000, rd_kafka_commit_message(handle->rk, message, chance(90)));
+        V(70000, rd_kafka_commit_message(handle->rk, message, chance(90)));
     if (chance(10))
         V(0, rd_kafka_message_set_headers(message, some_headers()));
     V(0, rd_kafka_message_destroy(message));
