@@ -7,6 +7,7 @@ use felice::raw::{GroupEvent, ProposalId};
 use felice::{ErrorCode, TopicPartition};
 
 use super::assignment::Method;
+use super::close::FAREWELL;
 use super::list::{Named, OwnedList};
 use super::work::{Asked, Work};
 use super::{ConsumerSide, Failure, Proposed, Stage};
@@ -145,6 +146,11 @@ impl Work<'_, '_> {
                 }
                 self.carry.left = true;
                 self.finish_closing();
+                // Commits that no broker takes are not waited for either.
+                self.later(FAREWELL, |work| {
+                    work.end_commits();
+                    work.finish_closing();
+                });
             }
         }
     }

@@ -218,7 +218,7 @@ impl Work<'_, '_> {
     }
 
     /// Does something after a while.
-    fn later(&self, pause: Duration, what: impl FnOnce(&mut Work<'_, '_>) + Send + 'static) {
+    pub(super) fn later(&self, pause: Duration, what: impl FnOnce(&mut Work<'_, '_>) + Send + 'static) {
         let this = self.side.this.clone();
         felice::raw::spawn(&self.side.client, async move {
             felice::raw::sleep(pause).await;
@@ -370,6 +370,17 @@ impl Work<'_, '_> {
                 self.carry.requests.insert(request, Asked::Commit(commit));
             }
             None => self.committed(commit, Err(RespErr::UNKNOWN_GROUP)),
+        }
+    }
+
+    /// Commits that are open fail.
+    pub(super) fn end_commits(&mut self) {
+        let is_commit = |(id, asked): (&RequestId, &Asked)| matches!(asked, Asked::Commit(_)).then_some(*id);
+        let open: Vec<RequestId> = self.carry.requests.iter().filter_map(is_commit).collect();
+        for id in open {
+            if let Some(Asked::Commit(commit)) = self.carry.requests.remove(&id) {
+                self.committed(commit, Err(RespErr::DESTROY));
+            }
         }
     }
 

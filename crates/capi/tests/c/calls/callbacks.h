@@ -255,7 +255,7 @@ static void end_handle(struct handle *handle, int wait) {
         if (handle->type == RD_KAFKA_PRODUCER && chance(30))
             V(1000, rd_kafka_flush(handle->rk, 1000));
         if (handle->type == RD_KAFKA_CONSUMER && chance(50))
-            V(70000, rd_kafka_consumer_close(handle->rk));
+            V(30000, rd_kafka_consumer_close(handle->rk));
         for (int i = 0; i < TOPICS; i++) {
             if (handle->topics[i].topic)
                 V(0, rd_kafka_topic_destroy(handle->topics[i].topic));
@@ -270,9 +270,9 @@ static void end_handle(struct handle *handle, int wait) {
             V(5000, rd_kafka_mock_cluster_destroy(handle->mock));
         handle->mock = NULL;
         if (chance(80))
-            V(70000, rd_kafka_destroy(handle->rk));
+            V(30000, rd_kafka_destroy(handle->rk));
         else
-            V(70000, rd_kafka_destroy_flags(handle->rk, chance(50) ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0));
+            V(30000, rd_kafka_destroy_flags(handle->rk, chance(50) ? RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE : 0));
         handle->rk = NULL;
     }
     pthread_rwlock_unlock(&handle->lock);

@@ -296,7 +296,7 @@ static void do_consumer(struct handle *handle) {
     }
     case 22:
         if (chance(30))
-            V(70000, rd_kafka_consumer_close(rk));
+            V(30000, rd_kafka_consumer_close(rk));
         else if (chance(30)) {
             int q = use_queue(handle);
             if (q >= 0) {
