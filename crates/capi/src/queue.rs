@@ -217,14 +217,6 @@ impl Queue {
         }
     }
 
-    /// Whether a rebalance is the next to come.
-    pub(crate) fn is_rebalance_next(&self) -> bool {
-        match self.end() {
-            Some(end) => end.is_rebalance_next(),
-            None => matches!(self.lock().urgent.front(), Some(Op::Rebalance(_))),
-        }
-    }
-
     /// Frees what means nothing any more.
     pub(crate) fn purge_outdated(&self) {
         if let Some(end) = self.end() {
