@@ -1,6 +1,7 @@
 //! What queues carry, and what is done with it where a program has callbacks.
 
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::time::Duration;
 
 use crate::consume::{CommitResult, Failure, Messages, Rebalance};
 use crate::event::kind;
@@ -151,6 +152,9 @@ pub(crate) fn is_yielding() -> bool {
     YIELD.get()
 }
 
+/// A poll that may wait so long goes on after a rebalance.
+const LONG_TURN: Duration = Duration::from_secs(2);
+
 /// Serves a queue until something is to be handed out, or the time is up.
 #[inline]
 pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve) -> Served {
@@ -166,8 +170,10 @@ pub(crate) fn serve(kafka: &Kafka, queue: &Queue, deadline: Deadline, how: Serve
                 }
                 consume(kafka, message);
             }
-            // Programs count on hearing of one rebalance a poll.
-            Some(Popped::Op(op @ Op::Rebalance(_))) if rebalanced => {
+            // Programs that poll in short turns count on hearing of one rebalance in each; those that wait for long, on being given a message.
+            Some(Popped::Op(op @ Op::Rebalance(_)))
+                if rebalanced && deadline.left().is_none_or(|left| left < LONG_TURN) =>
+            {
                 queue.push_back_in_front(op);
                 return Served::Nothing;
             }

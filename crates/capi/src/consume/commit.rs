@@ -135,9 +135,12 @@ impl Work<'_, '_> {
             result.as_ref().cloned().unwrap_or_default().into_iter().collect();
         let request = result.err().unwrap_or(RespErr::NO_ERROR);
         let (mut wrong, mut last) = (0, RespErr::NO_ERROR);
+        let lost = self.side.state().lost;
         let mut answered = Vec::new();
         for (partition, place) in commit.offsets {
             let err = match codes.get(&partition) {
+                // What a broker would say who was asked.
+                Some(&ErrorCode::ILLEGAL_GENERATION) if lost => RespErr(ErrorCode::UNKNOWN_MEMBER_ID.0.into()),
                 Some(code) => RespErr(code.0.into()),
                 None => request,
             };

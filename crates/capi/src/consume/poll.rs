@@ -43,6 +43,7 @@ pub(super) fn next(kafka: &Kafka, queue: &Queue, timeout_ms: c_int) -> *mut Mess
         if let Some(consumer) = &kafka.consumer {
             consumer.note_poll();
         }
+        kafka.show_consumed(message[0]);
         return message[0];
     }
     let wait = || serve(kafka, queue, Deadline::after(timeout_ms), Serve::Messages);

@@ -285,6 +285,10 @@ fn recovery(code: ErrorCode) -> Recovery {
         ErrorCode::OFFSET_OUT_OF_RANGE => Recovery::ResetOffset,
         ErrorCode::FENCED_LEADER_EPOCH
         | ErrorCode::UNKNOWN_LEADER_EPOCH
+        // What keeps a broker from reading a partition may have made another the leader.
+        | ErrorCode::REPLICA_NOT_AVAILABLE
+        | ErrorCode::OFFSET_NOT_AVAILABLE
+        | ErrorCode::KAFKA_STORAGE_ERROR
         | ErrorCode::UNKNOWN_TOPIC_ID
         | ErrorCode::INCONSISTENT_TOPIC_ID => Recovery::RefreshMetadata,
         code if code.is_stale_metadata() => Recovery::RefreshMetadata,
