@@ -98,10 +98,12 @@ fn meta_properties(
 
 /// Removes what deleted topics left behind, and puts aside, but keeps, directories that no topic claims.
 fn sweep(disk: &Arc<dyn Disk>, dir: &Path, controller: &Controller, notes: &mut Vec<String>) -> Result<(), StartError> {
+    let mut changed = false;
     for name in disk.list(dir).map_err(at("list", dir))? {
         let path = dir.join(&name);
         if name.ends_with("-delete") {
             disk.remove_dir_all(&path).map_err(at("remove", &path))?;
+            changed = true;
             continue;
         }
         let Some((topic, index)) =
@@ -114,6 +116,7 @@ fn sweep(disk: &Arc<dyn Disk>, dir: &Path, controller: &Controller, notes: &mut 
             Some(id) if controller.topic(&id).is_some_and(|image| image.is_partition(topic, index)) => {}
             Some(id) if controller.was_removed(&id) => {
                 disk.remove_dir_all(&path).map_err(at("remove", &path))?;
+                changed = true;
             }
             // Made, but its topic's name not yet written in it, when the broker crashed.
             None if controller.topics().any(|(_, image)| image.is_partition(topic, index)) => {}
@@ -127,11 +130,13 @@ fn sweep(disk: &Arc<dyn Disk>, dir: &Path, controller: &Controller, notes: &mut 
                     number += 1;
                 };
                 disk.rename(&path, &aside).map_err(at("rename", &path))?;
+                changed = true;
                 notes.push(format!("{name} belongs to no topic: put aside as {}", aside.display()));
             }
         }
     }
-    Ok(())
+    // For good, before anything of the same name comes in its place: a crash would take that for what was put aside.
+    if changed { disk.sync_dir(dir).map_err(at("sync", dir)) } else { Ok(()) }
 }
 
 /// Opens a topic's logs, which are made where they do not exist.

@@ -76,8 +76,10 @@ enum NameChange {
 }
 
 impl NameChange {
+    /// Whether a sync of this directory makes it durable: a change of a name in it, or of its own name or one above, before which nothing can
+    /// be in it that is in it now.
     fn touches(&self, dir: &Path) -> bool {
-        let inside = |path: &PathBuf| path.parent() == Some(dir);
+        let inside = |path: &PathBuf| path.parent() == Some(dir) || dir.starts_with(path);
         match self {
             Self::Create(path, _) | Self::Remove(path) => inside(path),
             Self::Rename(from, to) => inside(from) || inside(to),
@@ -574,6 +576,27 @@ mod tests {
         disk.crash_process();
         let left = disk.read(Path::new("/f")).unwrap();
         assert!(left.len() <= 20 && left.starts_with(&[1; 10]));
+    }
+
+    #[test]
+    fn what_takes_the_name_of_a_directory_that_was_renamed_keeps_it() {
+        for seed in 0..20 {
+            let disk = disk(seed);
+            let write = |bytes: &[u8]| {
+                disk.create_dir_all(Path::new("/data/d")).unwrap();
+                let file = disk.open(Path::new("/data/d/f"), OpenMode::Create).unwrap();
+                file.write_at(0, bytes).unwrap();
+                file.sync().unwrap();
+                disk.sync_dir(Path::new("/data/d")).unwrap();
+            };
+            write(b"old");
+            disk.rename(Path::new("/data/d"), Path::new("/data/aside")).unwrap();
+            write(b"new");
+            disk.sync_dir(Path::new("/data")).unwrap();
+            disk.crash_machine();
+            assert_eq!(disk.read(Path::new("/data/d/f")).unwrap(), "new");
+            assert_eq!(disk.read(Path::new("/data/aside/f")).unwrap(), "old");
+        }
     }
 
     #[test]

@@ -174,6 +174,26 @@ fn a_rebalance_delays_a_commit_and_the_new_generation_carries_it() {
 }
 
 #[test]
+fn a_generation_without_an_assignment_commits_nothing() {
+    let mut w = classic();
+    w.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+    w.join(2, "cooperative-sticky");
+    w.member.commit(w.now, vec![at(0, 5)], LONG);
+    w.run();
+    assert!(!w.waiting.iter().any(|out| commit(&out.request).is_some()), "{:?}", w.waiting);
+    // Nor where the assignment is lost on its way: the coordinator may have started again, and the generation be another's.
+    let (id, _) = w.request(sync);
+    w.lose(id);
+    w.coordinator();
+    assert!(!w.waiting.iter().any(|out| commit(&out.request).is_some()), "{:?}", w.waiting);
+    w.settle(3, "cooperative-sticky", &[tp("t", 0), tp("t", 1)]);
+    let (id, request) = w.request(commit);
+    assert_eq!(request.generation_id_or_member_epoch, 3);
+    w.answer(id, committed(&request, ErrorCode::NONE));
+    assert_eq!(results(&w)[0].1, Ok(vec![ErrorCode::NONE]));
+}
+
+#[test]
 fn an_old_generation_is_a_clear_error_and_the_member_comes_back() {
     let mut w = classic();
     w.member.commit(w.now, vec![at(0, 5)], LONG);

@@ -210,12 +210,57 @@ fn what_is_about_to_be_taken_is_told_as_owned() {
     assert_eq!(ack.member_epoch, 1);
 }
 
+/// A member with `t[0]` whose heartbeat that says so is on its way, while it is to take `t[1]`, of which that heartbeat says nothing.
+fn tells_less_than_it_is_to_have() -> (World, u64) {
+    let mut w = member(&[]);
+    w.obedient = false;
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, Some(&[(1, &[0])])));
+    let Some(GroupEvent::Assign { id: assign, .. }) = w.events.last().cloned() else { panic!("{:?}", w.events) };
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(2, Some(&[(1, &[0, 1])])));
+    // One is lost, so all is said again.
+    let (id, _) = w.request(pulse);
+    w.lose(id);
+    w.coordinator();
+    let (id, told) = w.request(pulse);
+    assert_eq!(owned(&told).unwrap(), [(uuid(1), vec![0])].into());
+    w.obedient = true;
+    w.accept(assign);
+    w.run();
+    (w, id)
+}
+
+#[test]
+fn nothing_new_is_taken_while_a_heartbeat_says_that_it_is_not_owned() {
+    let (mut w, id) = tells_less_than_it_is_to_have();
+    assert_eq!(w.has(), ["t[0]"], "the coordinator may be giving t[1] to somebody else");
+    w.answer(id, pulsed(3, Some(&[(1, &[0])])));
+    assert_eq!(w.has(), ["t[0]"]);
+
+    let (mut w, id) = tells_less_than_it_is_to_have();
+    w.answer(id, pulsed(2, None));
+    assert_eq!(w.has(), ["t[0]", "t[1]"]);
+
+    // Where the answer is lost, the next tells.
+    let (mut w, id) = tells_less_than_it_is_to_have();
+    w.lose(id);
+    w.coordinator();
+    assert_eq!(w.has(), ["t[0]"]);
+    let (id, again) = w.request(pulse);
+    assert_eq!(owned(&again).unwrap(), [(uuid(1), vec![0])].into());
+    w.answer(id, pulsed(3, Some(&[(1, &[0, 2])])));
+    assert_eq!(w.has(), ["t[0]", "t[2]"]);
+}
+
 #[test]
 fn a_topic_that_is_not_known_yet_follows_when_it_is() {
     let mut w = member(&[]);
     let (id, _) = w.request(pulse);
     w.answer(id, pulsed(1, Some(&[(1, &[0]), (7, &[3])])));
     assert_eq!(w.has(), ["t[0]"]);
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(1, None));
     w.metadata(&cluster(&[("t", 1, 3), ("later", 7, 4)]));
     assert_eq!(w.has(), ["later[3]", "t[0]"]);
 }
@@ -335,10 +380,10 @@ fn a_topic_that_is_made_anew_never_keeps_its_old_partitions() {
     w.answer(id, pulsed(2, Some(&[(9, &[0, 1])])));
     assert!(w.has.is_empty());
     w.metadata(&cluster(&[("t", 9, 3)]));
-    assert_eq!(w.has(), ["t[0]", "t[1]"]);
     let (id, empty) = w.request(pulse);
     assert_eq!(owned(&empty).unwrap(), [].into());
     w.answer(id, pulsed(2, None));
+    assert_eq!(w.has(), ["t[0]", "t[1]"]);
     let (_, ack) = w.request(pulse);
     assert_eq!(owned(&ack).unwrap(), [(uuid(9), vec![0, 1])].into());
     // The metadata tells before the coordinator does.

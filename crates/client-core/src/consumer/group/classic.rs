@@ -382,6 +382,16 @@ impl GroupMember {
         }
     }
 
+    /// Whether the generation is that of what is held. One that was joined without an assignment binds nobody yet: the coordinator writes a
+    /// generation down with its assignment, and where it starts again in between, another generation of the same number may have given away
+    /// what is held here. It refuses such commits in any case, and librdkafka asks to be refused.
+    pub(super) fn may_commit(&self) -> bool {
+        let joins = matches!(self.phase, Phase::Unjoined | Phase::Joining | Phase::Syncing);
+        !(self.speaks == Speaks::Classic && joins && self.is_member())
+            || self.config.rebalance_fails_commits
+            || self.classic.past_generation == Some(self.epoch)
+    }
+
     /// The coordinator has taken this member for one.
     pub(super) fn joined_well(&mut self) {
         self.coordinator.proven();

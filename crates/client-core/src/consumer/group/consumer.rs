@@ -39,6 +39,8 @@ pub(super) struct Consumer {
     sent: bool,
     /// An answer was lost since the last good one.
     silent: bool,
+    /// It was told what is owned, and has not answered since.
+    unanswered: bool,
     heartbeat_at: Instant,
     interval: Duration,
     /// The coordinator's assignment, by topic id.
@@ -59,6 +61,10 @@ impl Consumer {
         told.into_iter()
             .flatten()
             .all(|(topic, partitions)| self.target.get(topic).is_some_and(|target| partitions.is_subset(target)))
+    }
+
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.unanswered
     }
 
     /// This is no member of any epoch. The coordinator may still have to be told so.
@@ -157,6 +163,7 @@ impl GroupMember {
                     .collect(),
             );
         }
+        self.consumer.unanswered |= request.topic_partitions.is_some();
         self.consumer.told = Some(Told { subscription, owned: Some(owned) });
         self.consumer.sent = true;
         let interval = if self.consumer.interval.is_zero() { FIRST_INTERVAL } else { self.consumer.interval };
@@ -182,6 +189,7 @@ impl GroupMember {
         // What the coordinator asks for it may have asked for in an answer that was lost.
         let asked = if self.consumer.silent { self.contact } else { sent_at };
         self.consumer.silent = false;
+        self.consumer.unanswered = false;
         if self.consumer.told_is_wanted() {
             self.consumer.releasing = None;
         }

@@ -74,7 +74,7 @@ impl GroupMember {
         }
         // In the order in which they were asked for: a look-up tells what was committed before it.
         let lookup_first = self.lookups.first_due(now).is_some_and(|first| self.commits.first() > Some(first));
-        if self.commits.is_due(now) && !lookup_first && ready(&at(false)) {
+        if self.may_commit() && self.commits.is_due(now) && !lookup_first && ready(&at(false)) {
             let identity = self.commit_identity();
             if let Some((asked, request, max_version)) =
                 self.commits.request(&self.group_id, identity, &self.partitions, &self.metadata)

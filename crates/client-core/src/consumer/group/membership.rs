@@ -197,7 +197,8 @@ impl GroupMember {
     /// Moves on as far as it goes without the network.
     pub(super) fn advance(&mut self, now: Now) {
         let patience = self.config.max_poll_interval;
-        let until = Until { revoked: self.calm + patience, assigned: now.instant() + patience };
+        let assigned = (!self.is_release_possible()).then(|| now.instant() + patience);
+        let until = Until { revoked: self.calm + patience, assigned };
         if self.config.bugs.has(Bug::RevokeNotAwaited)
             && let Some(id) = self.partitions.proposal().filter(|p| p.kind == ProposalKind::Revoke).map(|p| p.id)
         {
@@ -237,9 +238,15 @@ impl GroupMember {
         self.note_status(now);
     }
 
+    /// Whether the coordinator may just be hearing that this member has not got what it was to take. Where it wants it for somebody else by now,
+    /// that is a release.
+    fn is_release_possible(&self) -> bool {
+        self.speaks == Speaks::Consumer && self.consumer.is_unanswered()
+    }
+
     fn advance_leaving(&mut self, now: Now, until: Instant) {
         self.partitions.aim_at_nothing();
-        self.partitions.reconcile(Until { revoked: until, assigned: until }, false, &mut self.events);
+        self.partitions.reconcile(Until { revoked: until, assigned: Some(until) }, false, &mut self.events);
         if !self.partitions.is_empty() || self.partitions.proposal().is_some() || !self.commits.is_empty() {
             return;
         }

@@ -33,7 +33,8 @@ pub(super) enum ProposalKind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Until {
     pub(super) revoked: Instant,
-    pub(super) assigned: Instant,
+    /// `None` while nothing new may be taken.
+    pub(super) assigned: Option<Instant>,
 }
 
 /// What the application has been asked and has not answered.
@@ -118,6 +119,7 @@ impl Partitions {
             events.push_back(GroupEvent::Revoke { id, partitions: leaving, incremental, deadline });
             return;
         }
+        let Some(deadline) = until.assigned else { return };
         let new: Vec<(TopicPartition, Uuid)> = self
             .target
             .iter()
@@ -135,7 +137,6 @@ impl Partitions {
         }
         self.changed |= !new.is_empty();
         let partitions: Vec<TopicPartition> = new.into_iter().map(|(partition, _)| partition).collect();
-        let deadline = until.assigned;
         let id = self.propose(ProposalKind::Assign, partitions.clone(), deadline);
         events.push_back(GroupEvent::Assign { id, partitions, incremental, deadline });
     }
