@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 #[expect(clippy::disallowed_types, reason = "the disk is shared by its handles, as a real one is")]
 use std::sync::Mutex;
@@ -196,7 +197,11 @@ impl Disk for MemDisk {
         if !state.dirs.contains(dir) {
             return Err(not_found(dir));
         }
-        let mut names: Vec<String> = (state.files.keys().chain(&state.dirs))
+        // What is below a directory stands together behind it.
+        let below = (Bound::Excluded(dir), Bound::Unbounded);
+        let files = state.files.range::<Path, _>(below).map(|(path, _)| path).take_while(|path| path.starts_with(dir));
+        let dirs = state.dirs.range::<Path, _>(below).take_while(|path| path.starts_with(dir));
+        let mut names: Vec<String> = (files.chain(dirs))
             .filter(|path| path.parent() == Some(dir))
             .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
             .collect();

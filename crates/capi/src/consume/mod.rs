@@ -224,6 +224,15 @@ impl ConsumerSide {
         if side.raw.set(raw).is_err() {
             return Err(Error::new(ErrorKind::Bug, "a consumer is made twice"));
         }
+        let (told, id) = mpsc::channel();
+        side.command(move |work| {
+            let id = work.core.member().map(|member| member.member_id().clone());
+            // Whoever made the handle waits.
+            let _ = told.send(id);
+        });
+        if let Ok(Some(id)) = id.recv() {
+            side.state().member.member_id = id;
+        }
         side.tick();
         Ok(side)
     }

@@ -210,6 +210,9 @@ static int judge(uint64_t seed, unsigned long *calls) {
     int status = 0, late = -1;
     while (waitpid(child, &status, WNOHANG) == 0) {
         if ((late = overdue()) >= 0) {
+            struct watched *thread = &watch->threads[late];
+            int depth = thread->depth > 0 && thread->depth <= DEPTH ? thread->depth - 1 : 0;
+            printf("overdue for %" PRId64 " ms in thread %d: %s\n", now_ms() - thread->open[depth].until, late, thread->open[depth].name);
             show_stacks(child);
             if (getenv("CALLS_DEBUGGER")) {
                 char command[128];

@@ -81,6 +81,11 @@ impl GroupMember {
         }
     }
 
+    pub(super) fn new_id(&mut self) -> ByteStr {
+        let (high, low) = (self.random.next_u64(), self.random.next_u64());
+        Uuid::from_random((u128::from(high) << 64) | u128::from(low)).to_string().as_str().into()
+    }
+
     /// The next join is one of a new member.
     pub(super) fn forget_identity(&mut self) {
         match self.speaks {
@@ -90,9 +95,10 @@ impl GroupMember {
                 self.classic.forget();
             }
             Speaks::Consumer => {
-                let (high, low) = (self.random.next_u64(), self.random.next_u64());
-                let id = Uuid::from_random((u128::from(high) << 64) | u128::from(low));
-                self.member_id = id.to_string().as_str().into();
+                // A farewell under an id that was used may still be on its way.
+                if self.member_id.is_empty() || self.consumer.ever_sent() {
+                    self.member_id = self.new_id();
+                }
                 self.epoch = 0;
                 self.consumer.forget();
             }

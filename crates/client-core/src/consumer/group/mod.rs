@@ -156,7 +156,7 @@ impl GroupMember {
         let mut backoff = || Backoff::new(config.retry_backoff, config.retry_backoff_max, random.next_u64());
         let (coordinator, own_backoff, commits) = (Coordinator::new(backoff()), backoff(), Commits::new(backoff()));
         let lookups = Lookups::new(backoff());
-        Ok(Self {
+        let mut member = Self {
             group_id: config.group_id.as_str().into(),
             instance_id: config.group_instance_id.as_deref().map(Into::into),
             assignors,
@@ -189,7 +189,11 @@ impl GroupMember {
             wishes: VecDeque::new(),
             status: MemberStatus { state: MemberState::Unsubscribed, since: Instant(0), deadline: None },
             config,
-        })
+        };
+        if member.speaks == Speaks::Consumer {
+            member.member_id = member.new_id();
+        }
+        Ok(member)
     }
 
     /// Subscribes, or changes the subscription. Under the classic protocol a change begins a rebalance.
@@ -259,6 +263,11 @@ impl GroupMember {
             (true, Some(_)) => {}
         }
         self.advance(now);
+    }
+
+    /// The id that it has or will join with; empty where the coordinator gives it and has not yet.
+    pub fn member_id(&self) -> &ByteStr {
+        &self.member_id
     }
 
     /// Who this member is now.
