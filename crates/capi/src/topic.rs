@@ -158,7 +158,7 @@ impl Topics {
     }
 }
 
-/// A topic of this handle; NULL, with the last error, where the name cannot be one or the settings do not fit. It takes `conf` over where it succeeds;
+/// A topic of this handle; NULL, with the last error, where the name cannot be one or the settings do not fit. It takes `conf` over in any case;
 /// NULL is the handle's settings. The first settings count as long as the program has the topic.
 ///
 /// # Safety
@@ -166,6 +166,9 @@ impl Topics {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rd_kafka_topic_new(rk: *mut Kafka, topic: *const c_char, conf: *mut TopicConf) -> *mut Topic {
     guard(std::ptr::null_mut(), || {
+        // The settings are taken whatever comes of it, as by librdkafka. SAFETY: they came from `Box::into_raw`, and the program may not use them
+        // after this call.
+        let given = (!conf.is_null()).then(|| unsafe { Box::from_raw(conf) });
         // SAFETY: the caller vouches for both.
         let (rk, name) = unsafe { (rk.as_ref(), text(topic)) };
         let name = name.filter(|name| !name.is_empty() && name.len() <= 512);
@@ -177,17 +180,12 @@ pub unsafe extern "C" fn rd_kafka_topic_new(rk: *mut Kafka, topic: *const c_char
             // It is asked for at once, and made where the broker makes topics.
             felice::raw::want_topic(&rk.client, name);
         }
-        // SAFETY: the caller vouches for the settings; they stay the program's where this fails.
-        let found = match unsafe { conf.as_ref() } {
+        let found = match given {
             None => Ok(rk.topics.get(name)),
-            Some(given) => rk.topics.get_with(rk, name, Box::new(given.duplicate())),
+            Some(given) => rk.topics.get_with(rk, name, given),
         };
         match found {
             Ok(Some(topic)) => {
-                if !conf.is_null() {
-                    // SAFETY: it came from `Box::into_raw`, and the program may not use it after this call's success.
-                    drop(unsafe { Box::from_raw(conf) });
-                }
                 if let Some(route) = &topic.route {
                     route.producer.want_topic(name);
                 }
