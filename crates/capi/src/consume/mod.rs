@@ -1,6 +1,6 @@
 //! Consuming: what is assigned, fetched, handed out and committed, and membership of a group.
 //!
-//! - this file: [`ConsumerSide`], a handle's consuming half, and how the program's threads command the driver's
+//! - this file: `ConsumerSide`, a handle's consuming half, and how the program's threads command the driver's
 //! - `slot`: a partition, as both share it
 //! - `messages`, `list`: what goes to programs
 //! - `work`: what the driver's thread does: fetching, look-ups, commits
@@ -13,8 +13,8 @@
 //! - `legacy`: the consumer without a group; `files`: where it may keep its offsets
 //! - `metadata`: who a member is, for transactions
 //!
-//! The program's threads change [`State`] under its lock and then command the driver, in the same order; only the driver's thread touches the
-//! fetcher and the group member, and [`work::Carry`] beside them. What is fetched goes into the partition's queue with the version of the partition
+//! The program's threads change `State` under its lock and then command the driver, in the same order; only the driver's thread touches the
+//! fetcher and the group member, and `work::Carry` beside them. What is fetched goes into the partition's queue with the version of the partition
 //! for which it was fetched; seek, pause and assign make a new version, and what is older is dropped when it is popped.
 
 pub mod assignment;
