@@ -1,6 +1,6 @@
 //! A cluster of several nodes over one broker's state, with faults on request: what a client's tests need of a cluster, and no more.
 //!
-//! [`MockCore`] stands in front of one [`BrokerCore`](crate::BrokerCore). It knows at which node a connection is, and does what a cluster
+//! [`MockCore`] stands in front of one [`BrokerCore`]. It knows at which node a connection is, and does what a cluster
 //! does with that: it tells of all nodes, refuses what a node does not lead or coordinate, sends readers to a follower. What is written goes
 //! into the one log of the one broker: nothing is replicated. Beside that it spoils what it is told to: answers, connections, round trips.
 //!
