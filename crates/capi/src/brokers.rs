@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use felice::raw::{ClusterMetadata, Observed};
+use felice::raw::{ClusterMetadata, NOT_SET_UP, NOT_USED, Observed};
 use felice::{Error, ErrorKind};
 
 use crate::boundary::{guard, text};
@@ -19,10 +19,6 @@ use crate::op::Op;
 use crate::queue::Queue;
 use crate::stats::Window;
 use crate::types::RespErr;
-
-/// What the client says of a connection that was not made in time, and of one that nobody used.
-const SETUP: &str = "no connection within socket.connection.setup.timeout.ms";
-const IDLE: &str = "the connection was not used";
 
 /// The same error of a broker is told again after this long.
 const SAME_ERROR_AGAIN: Duration = Duration::from_secs(30);
@@ -74,7 +70,7 @@ pub(crate) struct Broker {
 struct Connection {
     connected: bool,
     since: Instant,
-    /// What was sent and is not answered: answers come in order.
+    /// What was sent and will be answered: answers come in order.
     in_flight: VecDeque<Request>,
 }
 
@@ -307,7 +303,7 @@ impl Brokers {
                     self.log.debug(Context::BROKER, "STATE", || format!("{name}: Broker changed state CONNECT -> UP"));
                 }
             }
-            Observed::Sent { connection, frame } => {
+            Observed::Sent { connection, frame, answered } => {
                 let Some(request) = frame.chunks.first().and_then(|chunk| Request::read(chunk)) else { return };
                 let bytes = frame.len();
                 let sent = self.with(connection.0, |broker, id| {
@@ -315,7 +311,7 @@ impl Brokers {
                     broker.request_bytes += bytes as u64;
                     broker.sent_at = Some(request.sent_at);
                     *broker.by_api.entry(request.api_key).or_default() += 1;
-                    if let Some(connection) = broker.connections.get_mut(&id) {
+                    if let Some(connection) = broker.connections.get_mut(&id).filter(|_| answered) {
                         connection.in_flight.push_back(request);
                     }
                     (!self.interceptors.requests_unseen()).then(|| (broker.c_name(), broker.id))
@@ -424,10 +420,10 @@ impl Brokers {
             ErrorKind::Authentication => RespErr::AUTHENTICATION,
             _ => RespErr::TRANSPORT,
         };
-        let idle = error.message() == IDLE;
+        let idle = error.message() == NOT_USED;
         let what = match was {
             _ if idle => "Connection max idle time exceeded".to_owned(),
-            _ if error.message() == SETUP => "Connection setup timed out".to_owned(),
+            _ if error.message() == NOT_SET_UP => "Connection setup timed out".to_owned(),
             State::Up => "Disconnected".to_owned(),
             _ => error.message().to_owned(),
         };

@@ -7,7 +7,7 @@
 //! - [`produce`], [`partitioner`]: producing and delivery reports
 //! - [`consume`]: assigning, polling
 //! - [`message`], [`headers`]: message objects, made and freed by the batch
-//! - [`topic`], [`topic_partition`]: topics and lists of partitions
+//! - [`topic`], [`topic_partition`], `list`: topics and lists of partitions, as C has them and as this crate does
 //! - [`errors`]: codes, names, texts, error objects
 //! - [`uuid`], [`library`]: ids of topics; what belongs to no handle
 //! - [`types`]: layouts and numbers
@@ -17,7 +17,6 @@
 //! - `background`: the queue that a thread of the library serves
 //! - [`mock`]: a cluster in this process, for tests
 //! - `variadic`: functions with a variable number of arguments
-//! - [`pending`]: names that are exported and not built
 
 pub mod admin;
 pub mod background;
@@ -32,13 +31,13 @@ mod fork;
 pub mod handle;
 pub mod headers;
 pub mod library;
+mod list;
 pub mod log;
 pub mod message;
 pub mod metadata;
 pub mod mock;
 mod op;
 pub mod partitioner;
-pub mod pending;
 pub mod produce;
 pub mod queue;
 pub mod sasl;

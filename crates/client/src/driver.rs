@@ -374,8 +374,8 @@ impl Driver {
                 ));
                 self.connections.insert(id, ConnectionHandle { outgoing, task: task.abort_handle() });
             }
-            Output::Send { id, frame } => {
-                self.observe(Observed::Sent { connection: id, frame: &frame });
+            Output::Send { id, frame, answered } => {
+                self.observe(Observed::Sent { connection: id, frame: &frame, answered });
                 if let Some(connection) = self.connections.get(&id) {
                     connection.outgoing.push(frame);
                 }

@@ -36,6 +36,8 @@ pub enum Observed<'a> {
         connection: ConnectionId,
         /// The request.
         frame: &'a Frame,
+        /// Whether the broker answers it: a Produce with acks=0 it does not.
+        answered: bool,
     },
     /// An answer came.
     Received {

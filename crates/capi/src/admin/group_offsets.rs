@@ -10,7 +10,6 @@ use felice::protocol::messages::{
 use felice::protocol::primitives::ByteStr;
 use felice::{ErrorCode, TopicPartition};
 
-use crate::admin::list::{List, Place, read};
 use crate::admin::options::AdminOptions;
 use crate::admin::result::{
     ALTER_CONSUMER_GROUP_OFFSETS, DELETE_CONSUMER_GROUP_OFFSETS, GroupResult, LIST_CONSUMER_GROUP_OFFSETS,
@@ -18,6 +17,7 @@ use crate::admin::result::{
 use crate::admin::{Failure, Items, Run, destroyers, launch, taken};
 use crate::boundary::{guard, text};
 use crate::handle::Kafka;
+use crate::list::{List, Place, read_unless_null};
 use crate::queue::QueueRef;
 use crate::types::{RespErr, TopicPartitionList, offset};
 
@@ -37,7 +37,7 @@ impl OfGroup {
     /// `id` is NULL or ends in a NUL byte; `partitions` is NULL or came from `rd_kafka_topic_partition_list_new`.
     unsafe fn read(id: *const c_char, partitions: *const TopicPartitionList) -> Option<Self> {
         // SAFETY: the caller vouches for both.
-        unsafe { Some(Self { id: text(id)?.to_owned(), partitions: read(partitions) }) }
+        unsafe { Some(Self { id: text(id)?.to_owned(), partitions: read_unless_null(partitions) }) }
     }
 
     /// The group, with what came of its partitions.
@@ -165,7 +165,8 @@ async fn list(run: &Run, group: &OfGroup) -> Result<List, Failure> {
     let mut found = BTreeMap::new();
     let mut take = |topic: &ByteStr, index, offset, leader_epoch, metadata: Option<ByteStr>, code: ErrorCode| {
         let metadata = metadata.map(|metadata| metadata.as_bytes().to_vec()).unwrap_or_default();
-        let place = Place { offset, leader_epoch, metadata, ..Place::of(topic, index, offset) };
+        let offset = if offset == -1 { offset::INVALID } else { offset };
+        let place = Place { partition: TopicPartition::new(topic.clone(), index), offset, leader_epoch, metadata };
         found.insert(place.partition.clone(), (place, RespErr(code.0.into())));
     };
     for topic in answer.topics {
@@ -182,12 +183,12 @@ async fn list(run: &Run, group: &OfGroup) -> Result<List, Failure> {
     }
     let mut list = List::new();
     match &group.partitions {
-        None => found.values().for_each(|(place, error)| list.add_offset(place, *error)),
+        None => found.values().for_each(|(place, error)| list.add_place(place, *error)),
         Some(places) => {
             for place in places {
                 let unknown = || (Place { offset: offset::INVALID, ..place.clone() }, RespErr::NO_ERROR);
                 let (place, error) = found.remove(&place.partition).unwrap_or_else(unknown);
-                list.add_offset(&place, error);
+                list.add_place(&place, error);
             }
         }
     }
@@ -199,7 +200,7 @@ fn results(places: &[Place], codes: &BTreeMap<TopicPartition, ErrorCode>) -> Lis
     let mut list = List::new();
     for place in places {
         let error = codes.get(&place.partition).map_or(RespErr::NO_ERROR, |code| RespErr(code.0.into()));
-        list.add_offset(place, error);
+        list.add_place(place, error);
     }
     list
 }

@@ -13,7 +13,6 @@ use felice::protocol::primitives::ByteStr;
 use tokio::task::JoinSet;
 
 use crate::admin::describe::{Node, Operations, texts};
-use crate::admin::list::List;
 use crate::admin::options::AdminOptions;
 use crate::admin::result::{
     DELETE_GROUPS, DESCRIBE_CONSUMER_GROUPS, GroupResult, LIST_CONSUMER_GROUPS, object, optional,
@@ -22,6 +21,7 @@ use crate::admin::{Array, Failure, Items, Run, Target, c_text, destroyers, gette
 use crate::boundary::{guard, text};
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
+use crate::list::List;
 use crate::queue::QueueRef;
 use crate::types::{RespErr, TopicPartitionList};
 

@@ -2,7 +2,7 @@
 //!
 //! Each call checks its arguments, starts a task on the client's driver and returns; the task pushes the result, whatever comes of it.
 //!
-//! - `objects`: what the objects of this API have in common; `list`: lists of partitions; [`names`]: names of its numbers
+//! - `objects`: what the objects of this API have in common; [`names`]: names of its numbers
 //! - [`options`]: how a request is made; `run`: one that is under way; [`result`]: what comes of it
 //! - [`topics`], [`configs`], [`records`], [`describe`], [`groups`], [`group_offsets`]: the requests
 
@@ -10,7 +10,6 @@ pub mod configs;
 pub mod describe;
 pub mod group_offsets;
 pub mod groups;
-mod list;
 pub mod names;
 mod objects;
 pub mod options;

@@ -11,12 +11,12 @@ use felice::protocol::messages::{
 };
 use tokio::task::JoinSet;
 
-use crate::admin::list::{List, Place, read};
 use crate::admin::options::AdminOptions;
 use crate::admin::result::{DELETE_RECORDS, ELECT_LEADERS, LIST_OFFSETS, PartitionResult};
 use crate::admin::{Failure, Items, Run, Target, destroyers, getters, launch, taken};
 use crate::boundary::guard;
 use crate::handle::Kafka;
+use crate::list::{List, Place, read_unless_null};
 use crate::queue::QueueRef;
 use crate::types::{RespErr, TopicPartition, TopicPartitionList};
 
@@ -34,7 +34,7 @@ pub struct DeleteRecords {
 pub unsafe extern "C" fn rd_kafka_DeleteRecords_new(before_offsets: *const TopicPartitionList) -> *mut DeleteRecords {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for it.
-        let before = unsafe { read(before_offsets) }.unwrap_or_default();
+        let before = unsafe { read_unless_null(before_offsets) }.unwrap_or_default();
         Box::into_raw(Box::new(DeleteRecords { before }))
     })
 }
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn rd_kafka_ElectLeaders_new(
 ) -> *mut ElectLeaders {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for it.
-        let partitions = unsafe { read(partitions) };
+        let partitions = unsafe { read_unless_null(partitions) };
         let election_type = i8::try_from(election_type).unwrap_or(0);
         Box::into_raw(Box::new(ElectLeaders { election_type, partitions }))
     })
@@ -211,9 +211,9 @@ pub unsafe extern "C" fn rd_kafka_DeleteRecords(
                     match result {
                         Ok(low_watermark) => {
                             place.offset = low_watermark;
-                            list.add_offset(&place, RespErr::NO_ERROR);
+                            list.add_place(&place, RespErr::NO_ERROR);
                         }
-                        Err(error) => list.add_offset(&place, error),
+                        Err(error) => list.add_place(&place, error),
                     }
                 }
                 Ok(Items::Records(list))
@@ -266,7 +266,7 @@ pub unsafe extern "C" fn rd_kafka_ListOffsets(
     // SAFETY: the same promises.
     unsafe {
         launch(rk, options, rkqu, &LIST_OFFSETS, |run| {
-            let places = read(topic_partitions).unwrap_or_default();
+            let places = read_unless_null(topic_partitions).unwrap_or_default();
             for (index, place) in places.iter().enumerate() {
                 if place.partition.topic.is_empty() {
                     let text = format!("Partition topic name at index {index} must be non-empty");

@@ -7,12 +7,12 @@ use felice::ErrorCode;
 use crate::admin::configs::ConfigResource;
 use crate::admin::describe::{ClusterDescription, TopicDescription};
 use crate::admin::groups::{ConsumerGroupDescription, ConsumerGroupListing};
-use crate::admin::list::List;
 use crate::admin::records::ListedOffset;
 use crate::admin::{Array, Failure, c_text, getters};
 use crate::boundary::guard;
 use crate::errors::object::ErrorObject;
 use crate::event::{Body, Event};
+use crate::list::List;
 use crate::op::Op;
 use crate::types::{RespErr, TopicPartition, TopicPartitionList};
 
@@ -216,7 +216,7 @@ getters! { GroupResult;
     rd_kafka_group_result_name -> *const c_char = std::ptr::null(), |group| group.name.as_ptr();
     /// The group's partitions; NULL where the request is not about them.
     rd_kafka_group_result_partitions -> *const TopicPartitionList = std::ptr::null(),
-        |group| group.partitions.as_ref().map_or(std::ptr::null(), List::as_ptr);
+        |group| group.partitions.as_ref().map_or(std::ptr::null(), |list| list.as_ptr().cast_const());
 }
 
 /// `rd_kafka_topic_partition_result_t`.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use felice::{OffsetAndMetadata, TopicPartition};
 
 use super::failed::failed;
-use super::list::{Named, OwnedList, read};
 use super::slot::{Slot, Use};
 use super::work::{Starting, position};
 use super::{ConsumerSide, Proposed, Stage, State, grouped};
 use crate::boundary::guard;
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
+use crate::list::{List, Place, read};
 use crate::types::{RespErr, TopicPartitionList, offset};
 
 /// How a call changes what is assigned.
@@ -40,7 +40,7 @@ type Refused = (RespErr, String);
 
 impl ConsumerSide {
     /// Changes what is assigned, and answers the group's proposal with it where there is one.
-    pub(super) fn assign(&self, method: Method, list: Vec<Named>) -> Result<(), Refused> {
+    pub(super) fn assign(&self, method: Method, list: Vec<Place>) -> Result<(), Refused> {
         let mut state = self.state();
         let (method, list) = if state.stage == Stage::Open { (method, list) } else { (Method::Whole, Vec::new()) };
         self.check(&state, method, &list)?;
@@ -50,7 +50,7 @@ impl ConsumerSide {
         Ok(())
     }
 
-    fn check(&self, state: &State, method: Method, list: &[Named]) -> Result<(), Refused> {
+    fn check(&self, state: &State, method: Method, list: &[Place]) -> Result<(), Refused> {
         use felice::raw::RebalanceProtocol::{Cooperative, Eager};
         let must = |how: &str, which: &str| {
             let text = format!(
@@ -94,7 +94,7 @@ impl ConsumerSide {
     }
 
     /// The change itself; the driver hears of it in the order of the calls.
-    pub(super) fn carry_out(&self, state: &mut State, method: Method, list: Vec<Named>) {
+    pub(super) fn carry_out(&self, state: &mut State, method: Method, list: Vec<Place>) {
         let mut change = Change::default();
         let removed: Vec<Arc<Slot>> = match method {
             Method::Whole => std::mem::take(&mut state.assigned).into_values().collect(),
@@ -168,8 +168,8 @@ impl ConsumerSide {
 
 /// What is stored for a partition, to be committed.
 pub(super) fn stored(slot: &Slot) -> (TopicPartition, OffsetAndMetadata) {
-    Named { partition: slot.name.clone(), offset: slot.stored.offset(), epoch: slot.stored.epoch(), note: slot.note() }
-        .to_commit()
+    let (offset, leader_epoch) = (slot.stored.offset(), slot.stored.epoch());
+    Place { partition: slot.name.clone(), offset, leader_epoch, metadata: slot.note() }.to_commit()
 }
 
 /// Reads these partitions and no others; NULL reads none. An offset that is none, or `RD_KAFKA_OFFSET_STORED`, is what the group has committed.
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn rd_kafka_assignment(rk: *mut Kafka, partitions: *mut *m
         };
         let names: Vec<TopicPartition> = side.state().assigned.keys().cloned().collect();
         // SAFETY: the caller vouches for the place.
-        unsafe { partitions.write(OwnedList::of(&names).give_away()) };
+        unsafe { partitions.write(List::of(&names).give_away()) };
         RespErr::NO_ERROR
     })
 }

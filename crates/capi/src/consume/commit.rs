@@ -7,12 +7,12 @@ use std::sync::{Arc, mpsc};
 use felice::{ErrorCode, OffsetAndMetadata, TopicPartition};
 
 use super::assignment::stored;
-use super::list::{OwnedList, read};
 use super::slot::Slot;
 use super::work::{Out, Work};
 use super::{ConsumerSide, grouped, wait};
 use crate::boundary::guard;
 use crate::handle::Kafka;
+use crate::list::{List, read, write};
 use crate::op::Op;
 use crate::queue::{Queue, QueueRef};
 use crate::topic::Topic;
@@ -33,7 +33,7 @@ unsafe impl Send for Opaque {}
 #[derive(Debug)]
 pub(crate) struct CommitResult {
     pub(crate) err: RespErr,
-    pub(crate) list: OwnedList,
+    pub(crate) list: List,
     /// The callback of the call, and what it gets; else the handle's is called.
     own: Option<(Option<CommitCb>, Opaque)>,
 }
@@ -160,9 +160,11 @@ impl Work<'_, '_> {
             err => err,
         };
         let list = || {
-            let mut list = OwnedList::new();
+            let mut list = List::new();
             for (partition, place, err) in &answered {
-                list.add_offset(partition, place.offset, place.leader_epoch, place.metadata.as_bytes(), *err);
+                if let Some(element) = list.add(&partition.topic, partition.partition) {
+                    write(element, place.offset, place.leader_epoch, place.metadata.as_bytes(), *err);
+                }
             }
             list
         };

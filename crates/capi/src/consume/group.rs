@@ -8,18 +8,18 @@ use felice::{ErrorCode, TopicPartition};
 
 use super::assignment::Method;
 use super::close::FAREWELL;
-use super::list::{Named, OwnedList};
 use super::work::{Asked, Work};
 use super::{ConsumerSide, Failure, Proposed, Stage};
 use crate::handle::Kafka;
+use crate::list::{List, Place};
 use crate::op::Op;
-use crate::types::{RespErr, offset};
+use crate::types::RespErr;
 
 /// A rebalance, on its way to the program.
 #[derive(Debug)]
 pub(crate) struct Rebalance {
     assigns: bool,
-    list: OwnedList,
+    list: List,
     /// Another has taken its place.
     void: Arc<AtomicBool>,
     side: Weak<ConsumerSide>,
@@ -40,7 +40,7 @@ impl Rebalance {
         if self.assigns { RespErr::ASSIGN_PARTITIONS } else { RespErr::REVOKE_PARTITIONS }
     }
 
-    pub(crate) fn list(&self) -> &OwnedList {
+    pub(crate) fn list(&self) -> &List {
         &self.list
     }
 
@@ -188,21 +188,19 @@ impl Work<'_, '_> {
         if side.settings.tells_rebalance && !state.silent {
             let void = Arc::new(AtomicBool::new(false));
             state.told = Some(void.clone());
-            let rebalance = Rebalance { assigns, list: OwnedList::of(&partitions), void, side: side.this.clone() };
+            let rebalance = Rebalance { assigns, list: List::of(&partitions), void, side: side.this.clone() };
             drop(state);
             let queue = side.queue.clone();
             self.out(&queue, Op::Rebalance(Box::new(rebalance)));
             return;
         }
-        let named =
-            |partition: TopicPartition| Named { partition, offset: offset::INVALID, epoch: -1, note: Vec::new() };
         let (method, list) = match (assigns, incremental) {
             (true, true) => {
                 let is_new = |partition: &TopicPartition| !state.assigned.contains_key(partition);
-                (Method::Add, partitions.into_iter().filter(is_new).map(named).collect())
+                (Method::Add, partitions.into_iter().filter(is_new).map(Place::nowhere).collect())
             }
-            (true, false) => (Method::Whole, partitions.into_iter().map(named).collect()),
-            (false, true) => (Method::Remove, partitions.into_iter().map(named).collect()),
+            (true, false) => (Method::Whole, partitions.into_iter().map(Place::nowhere).collect()),
+            (false, true) => (Method::Remove, partitions.into_iter().map(Place::nowhere).collect()),
             (false, false) => (Method::Whole, Vec::new()),
         };
         side.carry_out(&mut state, method, list);

@@ -2,7 +2,7 @@
 //!
 //! - this file: `ConsumerSide`, a handle's consuming half, and how the program's threads command the driver's
 //! - `slot`: a partition, as both share it
-//! - `messages`, `list`: what goes to programs
+//! - `messages`: what goes to programs
 //! - `work`: what the driver's thread does: fetching, look-ups, commits
 //! - `assignment`: `rd_kafka_assign` and its kin
 //! - `group`: proposals of the group member, rebalance callbacks and events
@@ -24,7 +24,6 @@ mod failed;
 mod files;
 mod group;
 pub mod legacy;
-mod list;
 mod messages;
 pub mod metadata;
 pub mod offsets;

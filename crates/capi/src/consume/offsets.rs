@@ -10,13 +10,13 @@ use std::time::Duration;
 use felice::{Error, ErrorKind, ListedOffset, OffsetSpec, TopicPartition};
 
 use super::failed::failed;
-use super::list::{elements_mut, epoch, name, note, read, write};
 use super::slot::Use;
 use super::work::Asked;
 use super::{ConsumerSide, grouped, side, wait};
 use crate::boundary::{guard, text};
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
+use crate::list::{elements_mut, epoch, name, note, read, write};
 use crate::topic::Topic;
 use crate::types::{Message, RespErr, TopicPartitionList, offset};
 use crate::wait::{Deadline, block_on};

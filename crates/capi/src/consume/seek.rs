@@ -7,12 +7,12 @@ use felice::TopicPartition;
 use felice::raw::Position;
 
 use super::failed::failed;
-use super::list::{elements_mut, name};
 use super::slot::Use;
 use super::{ConsumerSide, side};
 use crate::boundary::guard;
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
+use crate::list::{elements_mut, name};
 use crate::topic::Topic;
 use crate::types::{PARTITION_UA, RespErr, TopicPartitionList, offset};
 

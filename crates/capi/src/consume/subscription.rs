@@ -8,12 +8,12 @@ use felice::protocol::primitives::ByteStr;
 use felice::raw::{ClusterMetadata, RebalanceProtocol};
 use felice::{Subscription, TopicPartition};
 
-use super::list::{OwnedList, read};
 use super::work::Work;
 use super::{ConsumerSide, Failure, Stage, grouped};
 use crate::boundary::guard;
 use crate::errors::text_of;
 use crate::handle::Kafka;
+use crate::list::{List, read};
 use crate::types::{PARTITION_UA, RespErr, TopicPartitionList};
 
 impl ConsumerSide {
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn rd_kafka_subscription(rk: *mut Kafka, topics: *mut *mut
         let names: Vec<TopicPartition> =
             side.state().subscription.iter().map(|topic| TopicPartition::new(topic.as_str(), PARTITION_UA)).collect();
         // SAFETY: the caller vouches for the place.
-        unsafe { topics.write(OwnedList::of(&names).give_away()) };
+        unsafe { topics.write(List::of(&names).give_away()) };
         RespErr::NO_ERROR
     })
 }

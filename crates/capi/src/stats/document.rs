@@ -67,8 +67,14 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         add("cgrp", group);
     }
     if kafka.is_producer() && kafka.conf.flag("enable.idempotence") {
+        // The client asks for a producer id with its first batch.
+        let idempotence = match sum(|p| p.sent.0) {
+            _ if kafka.fatal.get().is_some() => "FatalError",
+            0 => "Init",
+            1.. => "Assigned",
+        };
         let producer = json!({
-            "idemp_state": "Assigned",
+            "idemp_state": idempotence,
             "idemp_stateage": u64::try_from(kafka.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "txn_state": "Init",
             "txn_stateage": 0,

@@ -1,7 +1,8 @@
-//! What Felice does not do: transactions, ACLs, SCRAM users, consumers of share groups. Objects that only hold data work; requests are answered
+//! What Felice does not do: transactions, ACLs, SCRAM users, consumers of share groups and what a mock cluster would do for them. Objects that only hold data work; requests are answered
 //! as librdkafka answers for what a broker or a build does not support, so that nobody waits for ever. The reasons stand in `docs/capi.md`.
 
 pub mod acls;
+pub mod mock_share;
 pub mod scram;
 pub mod share;
 pub mod transactions;

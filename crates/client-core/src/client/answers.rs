@@ -21,7 +21,7 @@ impl<T> ClientCore<T> {
         let Some(key) = self.links.by_id.get(&id).copied() else { return };
         let Some(link) = self.links.links.get_mut(&key) else { return };
         match link.connection.handle_frame(frame) {
-            Ok(Received::Send(frame)) => self.links.outputs.push_back(Output::Send { id, frame }),
+            Ok(Received::Send(frame)) => self.links.outputs.push_back(Output::Send { id, frame, answered: true }),
             Ok(Received::Ready) => {
                 link.setup_deadline = None;
                 link.error = None;

@@ -14,6 +14,11 @@ use crate::error::{Error, ErrorKind};
 use crate::metadata::{BrokerId, ClusterMetadata};
 use crate::token::TokenStore;
 
+/// The message of a connection that was not made in time.
+pub const NOT_SET_UP: &str = "no connection within socket.connection.setup.timeout.ms";
+/// The message of a connection that nobody used for `connections.max.idle.ms`.
+pub const NOT_USED: &str = "the connection was not used";
+
 /// One attempt at a connection. Events that name an older one are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
@@ -156,7 +161,7 @@ impl Links {
         link.used_at = now.instant();
         match link.connection.send(request, max_version, token, answered, now.instant() + timeout) {
             Ok(frame) => {
-                self.outputs.push_back(Output::Send { id, frame });
+                self.outputs.push_back(Output::Send { id, frame, answered });
                 Ok(())
             }
             Err((_, error)) => Err(error.broker_at(link.address.clone())),
@@ -202,7 +207,7 @@ impl<T> ClientCore<T> {
         let credentials = self.links.credentials(now);
         let Some(link) = self.links.links.get_mut(&key) else { return };
         match credentials.and_then(|credentials| link.connection.handle_connected(credentials)) {
-            Ok(frame) => self.links.outputs.push_back(Output::Send { id, frame }),
+            Ok(frame) => self.links.outputs.push_back(Output::Send { id, frame, answered: true }),
             Err(error) => self.close(now, id, error),
         }
     }
@@ -265,17 +270,16 @@ impl<T> ClientCore<T> {
         for link in self.links.links.values() {
             let Some(id) = link.id else { continue };
             if link.setup_deadline.is_some_and(|at| at <= now.instant()) {
-                let message = "no connection within socket.connection.setup.timeout.ms";
                 late.push((
                     id,
-                    Error::new(ErrorKind::Connect, message)
+                    Error::new(ErrorKind::Connect, NOT_SET_UP)
                         .hinting("is a firewall in between, or a broker overloaded?"),
                 ));
             } else if link.connection.deadline().is_some_and(|at| at <= now.instant()) {
                 let message = format!("no answer within request.timeout.ms ({} ms)", request_timeout.as_millis());
                 late.push((id, Error::new(ErrorKind::Timeout, message)));
             } else if !idle.is_zero() && link.connection.in_flight() == 0 && link.used_at + idle <= now.instant() {
-                late.push((id, Error::new(ErrorKind::Connect, "the connection was not used")));
+                late.push((id, Error::new(ErrorKind::Connect, NOT_USED)));
             }
         }
         for (id, error) in late {

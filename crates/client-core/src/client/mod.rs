@@ -30,7 +30,7 @@ use felice_protocol::time::{Instant, Now};
 use self::calls::Call;
 pub use self::calls::{CallId, CallOptions, CallTarget, decode_answer};
 use self::connections::Links;
-pub use self::connections::{ConnectionId, Lane, Node};
+pub use self::connections::{ConnectionId, Lane, NOT_SET_UP, NOT_USED, Node};
 use crate::backoff::{Backoff, Random};
 use crate::config::{ClientConfig, ProducerConfig};
 use crate::consumer::fetcher::{FetchEvent, Fetcher};
@@ -58,6 +58,8 @@ pub enum Output {
         id: ConnectionId,
         /// The bytes.
         frame: Frame,
+        /// Whether the broker answers it: a Produce with acks=0 it does not.
+        answered: bool,
     },
     /// Close the connection; nothing needs to be answered.
     Close {

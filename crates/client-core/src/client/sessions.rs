@@ -105,7 +105,7 @@ impl<T> ClientCore<T> {
         match frame {
             Ok(frame) => {
                 link.setup_deadline = Some(now.instant() + self.links.config.connection_setup_timeout);
-                self.links.outputs.push_back(Output::Send { id, frame });
+                self.links.outputs.push_back(Output::Send { id, frame, answered: true });
             }
             Err(error) => self.close(now, id, error),
         }

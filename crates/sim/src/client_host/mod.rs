@@ -256,7 +256,7 @@ impl ClientHost {
                 self.connecting.insert(id);
                 effects.push(Effect::Connect(id));
             }
-            Output::Send { id, frame } => {
+            Output::Send { id, frame, answered: _ } => {
                 if let Some(link) = self.links.get(&id) {
                     effects.push(Effect::Send(*link, frame.into_bytes().slice(4..)));
                 }

@@ -1,12 +1,11 @@
-//! Names that librdkafka exports and that are not built yet: programs that link to them start, and calls are answered by "unsupported". Whoever builds
-//! one takes it out here.
+//! How share groups of a mock cluster are set: there are none, since Felice has no share consumer.
 
 use crate::types::RespErr;
 
 macro_rules! answer {
     ($type:ty, $value:expr; $($name:ident)*) => {
         $(
-            /// Not built yet.
+            /// Does nothing: the mock cluster has no share groups.
             #[unsafe(no_mangle)]
             pub extern "C" fn $name() -> $type {
                 $value
