@@ -13,7 +13,7 @@ use crate::boundary::{guard, set_last_error, without_signals, write_text};
 use crate::brokers::Brokers;
 use crate::conf::interceptors::ThreadType;
 use crate::conf::{ClientKind, Conf, Interceptors, rd_kafka_conf_destroy, rd_kafka_conf_new};
-use crate::consume::ConsumerSide;
+use crate::consume::{ConsumerSide, Leaders};
 use crate::event::kind;
 use crate::fatal::Fatal;
 use crate::fork::Process;
@@ -84,6 +84,8 @@ pub struct Kafka {
     /// Of the Admin API.
     pub(crate) requests: crate::admin::Requests,
     pub(crate) fatal: Arc<Fatal>,
+    /// Of partitions whose ends were asked for.
+    pub(crate) leaders: Leaders,
     /// The process that made it: in a forked child nothing of it works.
     process: Process,
     this: Weak<Self>,
@@ -160,6 +162,7 @@ impl Kafka {
             ending: AtomicBool::new(false),
             requests: crate::admin::Requests::default(),
             fatal,
+            leaders: Leaders::default(),
             process: Process::this(),
             this: this.clone(),
             mock,

@@ -111,9 +111,23 @@ pub struct LeaderHint {
 /// How many answers in a row may leave a known topic out before it is believed to be gone.
 const FORGET_AFTER: u32 = 3;
 
+/// How long the first request, where nobody has named a topic yet, waits for one, so that one answer does for both.
+const FIRST_TOPIC_PAUSE: Duration = Duration::from_millis(10);
+
+/// How far the first request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Due,
+    /// It could be sent, but for a topic that may be named soon.
+    Waiting,
+    Sent,
+}
+
 #[derive(Debug, Default)]
 struct Interest {
     users: usize,
+    /// It is asked for by the request in flight.
+    asked: bool,
     missing: u32,
 }
 
@@ -130,6 +144,7 @@ pub struct MetadataCore {
     /// When to ask next.
     due: Instant,
     in_flight: bool,
+    first: First,
     /// The request in flight asks for every topic.
     asked_all: bool,
     /// Something was asked for while a request was already on its way.
@@ -150,6 +165,7 @@ impl MetadataCore {
             backoff,
             due: Instant(0),
             in_flight: false,
+            first: First::Due,
             asked_all: false,
             again: false,
             doubted: false,
@@ -166,7 +182,8 @@ impl MetadataCore {
         let known = self.snapshot.topics.contains_key(topic);
         let interest = self.wanted.entry(topic.clone()).or_default();
         interest.users += 1;
-        if !known {
+        let on_its_way = self.in_flight && interest.asked;
+        if !known && !on_its_way {
             self.hurry(now);
         }
     }
@@ -190,6 +207,13 @@ impl MetadataCore {
     /// Every topic is of interest to one less.
     pub fn unwant_all(&mut self) {
         self.wants_all = self.wants_all.saturating_sub(1);
+    }
+
+    /// Somebody waits for the brokers.
+    pub fn need_brokers(&mut self, now: Now) {
+        if self.first == First::Waiting {
+            self.hurry(now);
+        }
     }
 
     fn hurry(&mut self, now: Now) {
@@ -239,10 +263,17 @@ impl MetadataCore {
         if self.in_flight || self.due > now.instant() {
             return None;
         }
+        if self.first == First::Due && self.wanted.is_empty() && self.wants_all == 0 {
+            self.first = First::Waiting;
+            self.due = now.instant() + FIRST_TOPIC_PAUSE;
+            return None;
+        }
+        self.first = First::Sent;
         self.in_flight = true;
         self.again = false;
         self.doubted = false;
         self.asked_all = self.wants_all > 0;
+        self.wanted.values_mut().for_each(|interest| interest.asked = true);
         let named =
             |name: &ByteStr| metadata::request::MetadataRequestTopic { name: Some(name.clone()), ..Default::default() };
         Some(MetadataRequest {
@@ -311,14 +342,19 @@ impl MetadataCore {
     }
 
     /// An answer to a question of the application's came: its brokers are the newest that are known. True where the snapshot has changed.
-    pub fn learn_brokers(&mut self, response: &MetadataResponse) -> bool {
+    pub fn learn_brokers(&mut self, now: Now, response: &MetadataResponse) -> bool {
         let brokers: BTreeMap<_, _> = response.brokers.iter().map(listed).collect();
-        let same = brokers == self.snapshot.brokers;
-        // Before the first snapshot there is nothing to be mended, and it comes by itself.
-        if same || brokers.is_empty() || self.snapshot.version == 0 {
+        if brokers == self.snapshot.brokers || brokers.is_empty() {
             return false;
         }
+        if self.first == First::Waiting && self.wanted.is_empty() {
+            // The first request would hear the same.
+            self.first = First::Sent;
+            self.due = now.instant() + self.max_age;
+        }
         let mut snapshot = ClusterMetadata::clone(&self.snapshot);
+        snapshot.cluster_id = response.cluster_id.clone().or(snapshot.cluster_id);
+        snapshot.controller = (response.controller_id >= 0).then_some(response.controller_id);
         snapshot.brokers = brokers;
         snapshot.version += 1;
         self.snapshot = Arc::new(snapshot);
@@ -465,6 +501,46 @@ mod tests {
         assert!(core.poll_request(now).is_some());
         core.handle_response(now, &response(5, 1));
         assert!(core.poll_timeout().unwrap() - now.instant() > Duration::from_secs(1), "asked once more, not for ever");
+    }
+
+    #[test]
+    fn the_first_request_waits_a_moment_for_a_topic() {
+        let (mut core, now) = (core(), Now::default());
+        assert!(core.poll_request(now).is_none());
+        assert!(core.poll_timeout().unwrap() > now.instant());
+        core.want(now, &"t".into());
+        assert_eq!(core.poll_request(now).unwrap().topics.unwrap().len(), 1);
+
+        let mut core = self::core();
+        assert!(core.poll_request(now).is_none());
+        core.need_brokers(now);
+        assert!(core.poll_request(now).is_some(), "a call waits for the brokers");
+    }
+
+    #[test]
+    fn an_answer_to_somebody_else_is_as_good_as_that_to_the_first_request() {
+        let (mut core, now) = (core(), Now::default());
+        assert!(core.poll_request(now).is_none());
+        assert!(core.learn_brokers(now, &response(5, 1)));
+        assert!(core.snapshot().brokers.contains_key(&1));
+        assert!(core.poll_timeout().unwrap() - now.instant() > Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_topic_that_a_second_one_wants_while_it_is_asked_for_is_not_asked_for_again() {
+        let (mut core, now) = (core(), Now::default());
+        core.want(now, &"t".into());
+        assert!(core.poll_request(now).is_some());
+        core.want(now, &"t".into());
+        core.handle_response(now, &response(5, 1));
+        assert!(core.poll_request(now).is_none());
+
+        core.refresh(now);
+        let later = Now { monotonic_nanos: core.poll_timeout().unwrap().0, ..now };
+        assert!(core.poll_request(later).is_some());
+        core.want(later, &"u".into());
+        core.handle_response(later, &response(5, 1));
+        assert!(core.poll_request(later).is_some(), "the request on its way does not ask for this one");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! - `assignment`: `rd_kafka_assign` and its kin
 //! - `group`: proposals of the group member, rebalance callbacks and events
 //! - `subscription`: topics, patterns, what the program may ask of its group
-//! - `commit`, `offsets`, `seek`: offsets stored, committed, looked up; positions
+//! - `commit`, `offsets`, `seek`, `watermarks`: offsets stored, committed, looked up; positions
 //! - `poll`: messages out
 //! - `close`: the end
 //! - `legacy`: the consumer without a group; `files`: where it may keep its offsets
@@ -32,6 +32,7 @@ pub mod seek;
 mod slot;
 mod stats;
 pub mod subscription;
+pub mod watermarks;
 mod work;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ use self::files::Files;
 pub(crate) use self::group::Rebalance;
 pub(crate) use self::messages::{Failure, Messages};
 use self::slot::Slot;
+pub(crate) use self::watermarks::Leaders;
 use self::work::{Carry, Work};
 use crate::conf::{Conf, Interceptors};
 use crate::event::kind;

@@ -1,9 +1,8 @@
-//! Offsets stored, committed, handed out, and where partitions begin and end.
+//! Offsets stored, committed, handed out, and looked up by time.
 
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::future::Future;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::failed::failed;
 use super::slot::Use;
 use super::work::Asked;
 use super::{ConsumerSide, grouped, side, wait};
-use crate::boundary::{guard, text};
+use crate::boundary::guard;
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
 use crate::list::{elements_mut, epoch, name, note, read, write};
@@ -182,33 +181,6 @@ pub unsafe extern "C" fn rd_kafka_position(rk: *mut Kafka, partitions: *mut Topi
     })
 }
 
-/// Where a partition begins and ends, as of the last answer to a fetch; no broker is asked.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`; `topic` ends in a NUL byte; `low` and `high` are writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_get_watermark_offsets(
-    rk: *mut Kafka,
-    topic: *const c_char,
-    partition: i32,
-    low: *mut i64,
-    high: *mut i64,
-) -> RespErr {
-    guard(RespErr::FAIL, || {
-        // SAFETY: the caller vouches for both.
-        let (Some(side), Some(topic)) = (unsafe { (side(rk), text(topic)) }) else { return RespErr::UNKNOWN_PARTITION };
-        let Some(slot) = side.state().slots.get(&TopicPartition::new(topic, partition)).cloned() else {
-            return RespErr::UNKNOWN_PARTITION;
-        };
-        // SAFETY: the caller vouches for both places.
-        unsafe {
-            low.write(slot.low.load(Ordering::Acquire));
-            high.write(slot.high.load(Ordering::Acquire));
-        }
-        RespErr::NO_ERROR
-    })
-}
-
 /// Runs a future for a time at most.
 pub(super) fn within<T>(
     kafka: &Kafka,
@@ -239,42 +211,6 @@ fn list(kafka: &Kafka, deadline: Deadline, of: Vec<(TopicPartition, OffsetSpec)>
     }
     let found = within(kafka, deadline, admin.list_offsets(of))?;
     Ok(found.0.into_iter().map(|(partition, found)| (partition, found.map_err(|error| RespErr::of(&error)))).collect())
-}
-
-/// Asks a broker where a partition begins and ends.
-///
-/// # Safety
-/// As for [`rd_kafka_get_watermark_offsets`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_query_watermark_offsets(
-    rk: *mut Kafka,
-    topic: *const c_char,
-    partition: i32,
-    low: *mut i64,
-    high: *mut i64,
-    timeout_ms: c_int,
-) -> RespErr {
-    guard(RespErr::FAIL, || {
-        // SAFETY: the caller vouches for both.
-        let (Some(kafka), Some(topic)) = (unsafe { (rk.as_ref(), text(topic)) }) else { return RespErr::INVALID_ARG };
-        let partition = TopicPartition::new(topic, partition);
-        let deadline = Deadline::after(timeout_ms);
-        let ask = |of: OffsetSpec| match list(kafka, deadline, vec![(partition.clone(), of)])?.remove(&partition) {
-            Some(found) => found.map(|found| found.offset.unwrap_or(offset::INVALID)),
-            None => Err(RespErr::FAIL),
-        };
-        match (ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest)) {
-            (Ok(first), Ok(end)) => {
-                // SAFETY: the caller vouches for both places.
-                unsafe {
-                    low.write(first);
-                    high.write(end);
-                }
-                RespErr::NO_ERROR
-            }
-            (Err(err), _) | (_, Err(err)) => err,
-        }
-    })
 }
 
 /// The first offsets at or after the times that stand in the list in place of offsets, written there; the end where no record is so young.

@@ -27,7 +27,7 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         {
             *total += more;
         }
-        brokers.insert(broker.name(), of_broker(broker, &partitions, &cluster));
+        brokers.insert(broker.name(), of_broker(kafka, broker, &partitions, &cluster));
     });
     let sum = |of: fn(&PartitionStats) -> u64| partitions.iter().map(of).sum::<u64>();
     let waiting = kafka.producer.as_ref().map_or(0, |producer| producer.in_queue());
@@ -88,7 +88,9 @@ pub(super) fn make(kafka: &Kafka) -> Value {
     all
 }
 
-fn of_broker(broker: &mut Broker, partitions: &[PartitionStats], cluster: &ClusterMetadata) -> Value {
+fn of_broker(kafka: &Kafka, broker: &mut Broker, partitions: &[PartitionStats], cluster: &ClusterMetadata) -> Value {
+    let counted = kafka.producer.as_ref().and_then(|producer| producer.counted());
+    let mut waits = counted.map(|counted| counted.waits(broker.id)).unwrap_or_default();
     let idle = |at: Option<Instant>| at.map_or(-1, |at| i64::try_from(micros(at)).unwrap_or(i64::MAX));
     let requests: Map<String, Value> =
         broker.by_api.iter().map(|(key, count)| (ApiKey(*key).to_string(), json!(count))).collect();
@@ -127,7 +129,7 @@ fn of_broker(broker: &mut Broker, partitions: &[PartitionStats], cluster: &Clust
         "wakeups": broker.requests + broker.answers,
         "connects": broker.connects,
         "disconnects": broker.disconnects,
-        "int_latency": Window::default().roll_over(),
+        "int_latency": waits.roll_over(),
         "outbuf_latency": Window::default().roll_over(),
         "rtt": broker.rtt.roll_over(),
         "throttle": Window::default().roll_over(),

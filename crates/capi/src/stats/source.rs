@@ -70,6 +70,8 @@ pub(crate) struct Produced {
     partitions: Mutex<BTreeMap<(String, i32), (u64, u64)>>,
     /// By topic: how large its batches were in the last interval, in bytes and in records.
     batches: Mutex<BTreeMap<String, (Window, Window)>>,
+    /// By broker: how many microseconds batches waited until they left, in the last interval. Each counts once, by its first record.
+    waits: Mutex<BTreeMap<i32, Window>>,
 }
 
 /// Bytes that a record has in a batch besides its key and value, about.
@@ -78,8 +80,12 @@ const RECORD_OVERHEAD: u64 = 9;
 const BATCH_OVERHEAD: u64 = 61;
 
 impl Produced {
-    /// Counts a batch that is in the log.
+    /// Counts a batch that is done.
     pub(crate) fn count(&self, batch: &FinishedBatch) {
+        if let (Some(broker), Some(waited)) = (batch.broker(), batch.waited()) {
+            let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.entry(broker).or_default().add(i64::try_from(waited.as_micros()).unwrap_or(i64::MAX));
+        }
         if batch.result().is_err() {
             return;
         }
@@ -102,6 +108,12 @@ impl Produced {
     pub(crate) fn batches(&self, topic: &str) -> (Window, Window) {
         let mut all = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         all.get_mut(topic).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How long batches to a broker waited in the last interval; the next begins.
+    pub(crate) fn waits(&self, broker: i32) -> Window {
+        let mut all = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(&broker).map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn of(&self, topic: &str, partition: i32) -> (u64, u64) {

@@ -43,11 +43,13 @@ impl<T> ClientCore<T> {
 
     fn handle_answer(&mut self, now: Now, key: Key, waiting: &Waiting<Token>, frame: Bytes) -> Result<(), Error> {
         let version = waiting.version;
+        let before = self.metadata.snapshot().clone();
         match waiting.token {
             Token::Metadata => {
                 let (_, response) = messages::decode_response::<MetadataRequest>(version, frame)?;
                 if self.metadata.handle_response(now, &response) {
                     self.announce_metadata(now);
+                    self.follow_moved_brokers(now, &before);
                 }
             }
             Token::InitProducerId(producer) => {
@@ -88,8 +90,9 @@ impl<T> ClientCore<T> {
             Token::Call(id) => {
                 if waiting.api == ApiKey::METADATA {
                     let (_, response) = messages::decode_response::<MetadataRequest>(version, frame.clone())?;
-                    if self.metadata.learn_brokers(&response) {
+                    if self.metadata.learn_brokers(now, &response) {
                         self.announce_metadata(now);
+                        self.follow_moved_brokers(now, &before);
                     }
                 }
                 if self.calls.remove(&id).is_some() {

@@ -63,8 +63,12 @@ impl<T> ClientCore<T> {
         let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| !call.in_flight).map(|(id, _)| *id).collect();
         for id in waiting {
             let Some(call) = self.calls.get(&id) else { continue };
+            let target = call.options.target;
+            if target != CallTarget::Any {
+                self.metadata.need_brokers(now);
+            }
             let metadata = self.metadata.snapshot().clone();
-            let node = match call.options.target {
+            let node = match target {
                 CallTarget::Any => None,
                 CallTarget::Broker(broker) => Some(broker),
                 CallTarget::Controller => metadata.controller,

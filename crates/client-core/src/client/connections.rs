@@ -294,6 +294,31 @@ impl<T> ClientCore<T> {
         }
     }
 
+    /// Metadata came: a broker that is elsewhere now, and to which there was a connection, is connected to there. What is in flight to the old place
+    /// may still be answered.
+    pub(super) fn follow_moved_brokers(&mut self, now: Now, before: &ClusterMetadata) {
+        let metadata = self.metadata.snapshot().clone();
+        for (id, old) in &before.brokers {
+            let old = old.address();
+            let moved = metadata.brokers.get(id).is_some_and(|new| new.address() != old);
+            if !moved || !self.links.links.values().any(|link| link.id.is_some() && link.address == old) {
+                continue;
+            }
+            let idle = |(key, link): (&Key, &Link)| {
+                let stale = key.0 == Node::Broker(*id) && link.address == old && link.connection.in_flight() == 0;
+                link.id.filter(|_| stale)
+            };
+            for idle in self.links.links.iter().filter_map(idle).collect::<Vec<_>>() {
+                self.close(now, idle, Error::new(ErrorKind::Connect, "the broker is elsewhere now"));
+            }
+            let key = (Node::Broker(*id), Lane::General);
+            if let Some(link) = self.links.links.get_mut(&key) {
+                link.blocked_until = None;
+            }
+            self.links.ready(now, key, &metadata);
+        }
+    }
+
     /// A connection to any broker that is ready, or `None` while one is being made.
     pub(super) fn any_broker(&mut self, now: Now) -> Option<Key> {
         let metadata = self.metadata.snapshot().clone();

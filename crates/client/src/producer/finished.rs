@@ -42,6 +42,7 @@ pub struct FinishedBatch {
     pub(crate) log_append_time: Option<i64>,
     pub(crate) broker: Option<i32>,
     pub(crate) opened_at: Instant,
+    pub(crate) written_at: Option<Instant>,
     pub(crate) tags: Vec<(u32, RecordTag)>,
     pub(crate) remains: Remains,
     /// The batch, decompressed, from when somebody asks for its records: what is lent of them lives as long as this.
@@ -118,6 +119,11 @@ impl FinishedBatch {
     /// How long ago its first record came.
     pub fn age(&self) -> std::time::Duration {
         crate::clock::instant() - self.opened_at
+    }
+
+    /// How long its first record waited until the batch left first; `None` where it never did.
+    pub fn waited(&self) -> Option<std::time::Duration> {
+        Some(self.written_at? - self.opened_at)
     }
 
     /// Calls `f` with each record, in order.

@@ -102,6 +102,8 @@ pub struct Finished<T> {
     pub broker: Option<BrokerId>,
     /// When its first record came.
     pub opened_at: Instant,
+    /// When it left first; `None` where it never did.
+    pub written_at: Option<Instant>,
     /// Memory to give back.
     pub reserved: usize,
     /// How many records.

@@ -101,6 +101,7 @@ impl<T> Partition<T> {
     /// The bytes of a new batch, under the sequences that come next.
     pub(super) fn write(
         &mut self,
+        now: Now,
         mut ready: ReadyBatch<T>,
         broker: BrokerId,
         request: u64,
@@ -119,6 +120,7 @@ impl<T> Partition<T> {
             batch: ready.batch,
             tag: Some(ready.tag),
             opened_at: ready.opened_at,
+            written_at: now.instant(),
             reserved: ready.reserved,
             count: ready.count,
             identity: self.identity,
@@ -190,6 +192,8 @@ pub(super) struct Unresolved<T> {
     pub(super) batch: ClosedBatch,
     pub(super) tag: Option<T>,
     pub(super) opened_at: Instant,
+    /// When it was written first.
+    pub(super) written_at: Instant,
     pub(super) reserved: usize,
     pub(super) count: u32,
     pub(super) identity: Identity,

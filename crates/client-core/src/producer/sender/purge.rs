@@ -34,6 +34,7 @@ impl<T> Sender<T> {
                     batch: Some(batch.batch.clone()),
                     broker: Some(batch.broker),
                     opened_at: batch.opened_at,
+                    written_at: Some(batch.written_at),
                     reserved: 0,
                     count: batch.count,
                 });
@@ -63,6 +64,7 @@ impl<T> Sender<T> {
                 batch: Some(ready.batch),
                 broker: None,
                 opened_at: ready.opened_at,
+                written_at: None,
                 reserved: ready.reserved,
                 count: ready.count,
             });

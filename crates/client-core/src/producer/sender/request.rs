@@ -168,7 +168,7 @@ impl<T> Sender<T> {
                 return None;
             }
         };
-        Some(p.write(ready, broker, request, idempotent))
+        Some(p.write(now, ready, broker, request, idempotent))
     }
 
     fn finish_unanswered(&mut self, id: PartitionId) {
@@ -182,6 +182,7 @@ impl<T> Sender<T> {
                 batch: Some(batch.batch),
                 broker: Some(batch.broker),
                 opened_at: batch.opened_at,
+                written_at: Some(batch.written_at),
                 reserved: batch.reserved,
                 count: batch.count,
             });

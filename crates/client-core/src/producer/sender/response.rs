@@ -172,6 +172,7 @@ impl<T> Sender<T> {
             batch: Some(batch.batch),
             broker: Some(batch.broker),
             opened_at: batch.opened_at,
+            written_at: Some(batch.written_at),
             reserved: batch.reserved,
             count: batch.count,
         });

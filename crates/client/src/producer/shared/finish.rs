@@ -15,7 +15,7 @@ use crate::producer::finished::{FinishedBatch, Remains};
 impl ProducerShared {
     /// A batch is done: everybody hears of it, and its memory is free.
     pub(crate) fn handle_finished(self: &Arc<Self>, finished: Finished<Tag>) {
-        let Finished { tag, outcome, batch, reserved, count, broker, opened_at, .. } = finished;
+        let Finished { tag, outcome, batch, reserved, count, broker, opened_at, written_at, .. } = finished;
         let (mut keep, mut append_time) = (None, None);
         let (result, persisted) = match outcome {
             Outcome::Delivered { base_offset, log_append_time } => {
@@ -47,6 +47,7 @@ impl ProducerShared {
                 log_append_time: append_time,
                 broker,
                 opened_at,
+                written_at,
                 tags: tag.take_tags(),
                 remains: keep.map_or(Remains::Nothing, Remains::Batch),
                 plain: OnceLock::new(),

@@ -264,6 +264,7 @@ impl ProducerShared {
                 log_append_time: None,
                 broker: None,
                 opened_at: waiting.since,
+                written_at: None,
                 tags: waiting.tag.map(|tag| (0, tag)).into_iter().collect(),
                 remains: Remains::Record(Box::new(waiting.record)),
                 plain: OnceLock::new(),
