@@ -2,12 +2,12 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CString, c_char, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use felice::raw::{ClusterMetadata, NOT_SET_UP, NOT_USED, Observed};
+use felice::raw::{ClusterMetadata, Frame, NOT_SET_UP, NOT_USED, Observed};
 use felice::{Error, ErrorKind};
 
 use crate::boundary::{guard, text};
@@ -17,6 +17,7 @@ use crate::handle::Kafka;
 use crate::log::{Context, Logger, level};
 use crate::op::Op;
 use crate::queue::Queue;
+use crate::sockets::{Socket, Sockets};
 use crate::stats::Window;
 use crate::types::RespErr;
 
@@ -68,6 +69,8 @@ pub(crate) struct Broker {
 
 #[derive(Debug)]
 struct Connection {
+    /// Where the program may be told its descriptor.
+    socket: Weak<Socket>,
     connected: bool,
     since: Instant,
     /// What was sent and will be answered: answers come in order.
@@ -83,10 +86,18 @@ struct Request {
     correlation_id: i32,
 }
 
+/// Whom a request goes to, as interceptors hear it.
+struct Addressed {
+    name: CString,
+    id: i32,
+    socket: Option<Arc<Socket>>,
+}
+
 impl Request {
-    /// Behind the length.
-    fn read(frame: &[u8]) -> Option<Self> {
-        let (api_key, rest) = frame.get(4..)?.split_first_chunk()?;
+    /// Behind the length, which may be a piece of its own.
+    fn read(frame: &Frame) -> Option<Self> {
+        let header: Vec<u8> = frame.chunks.iter().flatten().skip(4).take(8).copied().collect();
+        let (api_key, rest) = header.split_first_chunk()?;
         let (api_version, rest) = rest.split_first_chunk()?;
         let correlation_id = rest.first_chunk()?;
         Some(Self {
@@ -97,9 +108,10 @@ impl Request {
         })
     }
 
-    fn exchange<'a>(&self, broker: &'a CStr, broker_id: i32, size: usize) -> Exchange<'a> {
+    fn exchange<'a>(&self, broker: &'a Addressed, size: usize) -> Exchange<'a> {
         let Self { api_key, api_version, correlation_id, .. } = *self;
-        Exchange { socket: -1, broker, broker_id, api_key, api_version, correlation_id, size }
+        let socket = broker.socket.as_ref().map_or(-1, |socket| socket.descriptor());
+        Exchange { socket, broker: &broker.name, broker_id: broker.id, api_key, api_version, correlation_id, size }
     }
 }
 
@@ -136,8 +148,9 @@ impl Broker {
         self.id < 0
     }
 
-    fn c_name(&self) -> CString {
-        CString::new(self.name()).unwrap_or_default()
+    fn addressed(&self, connection: u64) -> Addressed {
+        let socket = self.connections.get(&connection).and_then(|connection| connection.socket.upgrade());
+        Addressed { name: CString::new(self.name()).unwrap_or_default(), id: self.id, socket }
     }
 
     /// Requests that wait for their answers.
@@ -182,6 +195,7 @@ pub(crate) struct Brokers {
     errors: bool,
     close_is_logged: bool,
     interceptors: Arc<Interceptors>,
+    pub(crate) sockets: Arc<Sockets>,
     /// For interceptors; NULL before the handle has an address, and when it goes.
     rk: AtomicPtr<Kafka>,
 }
@@ -195,6 +209,7 @@ impl Brokers {
             errors,
             close_is_logged: conf.flag("log.connection.close"),
             interceptors: conf.interceptors.clone(),
+            sockets: Arc::default(),
             rk: AtomicPtr::default(),
         }
     }
@@ -277,7 +292,7 @@ impl Brokers {
                 let key = name(id, address);
                 let mut table = self.lock();
                 let entry = table.brokers.entry(key.clone()).or_insert_with(|| Broker::new(id, address));
-                let new = Connection { connected: false, since: Instant::now(), in_flight: VecDeque::new() };
+                let new = Connection { socket: Weak::new(), connected: false, since: Instant::now(), in_flight: VecDeque::new() };
                 entry.connections.insert(connection.0, new);
                 entry.update();
                 let entry_state = entry.state;
@@ -286,11 +301,13 @@ impl Brokers {
                 self.state_changed(id, address, entry_state);
                 self.log.debug(Context::BROKER, "CONNECT", || format!("{key}: Connecting to {address}"));
             }
-            Observed::Connected { connection } => {
+            Observed::Connected { connection, local } => {
+                let socket = self.sockets.find(local);
                 let up = self.with(connection.0, |broker, id| {
                     broker.connects += 1;
                     if let Some(connection) = broker.connections.get_mut(&id) {
                         connection.connected = true;
+                        connection.socket = socket;
                         connection.since = Instant::now();
                     }
                     broker.update();
@@ -304,7 +321,7 @@ impl Brokers {
                 }
             }
             Observed::Sent { connection, frame, answered } => {
-                let Some(request) = frame.chunks.first().and_then(|chunk| Request::read(chunk)) else { return };
+                let Some(request) = Request::read(frame) else { return };
                 let bytes = frame.len();
                 let sent = self.with(connection.0, |broker, id| {
                     broker.requests += 1;
@@ -314,11 +331,14 @@ impl Brokers {
                     if let Some(connection) = broker.connections.get_mut(&id).filter(|_| answered) {
                         connection.in_flight.push_back(request);
                     }
-                    (!self.interceptors.requests_unseen()).then(|| (broker.c_name(), broker.id))
+                    (!self.interceptors.requests_unseen()).then(|| broker.addressed(id))
                 });
-                if let Some(Some((name, id))) = sent {
-                    let exchange = request.exchange(&name, id, bytes);
+                if let Some(Some(to)) = sent {
+                    let exchange = request.exchange(&to, bytes);
                     self.intercept("ICREQ", |all, rk| all.on_request_sent(rk, exchange));
+                    if let Some(socket) = to.socket {
+                        socket.follow();
+                    }
                 }
             }
             Observed::Received { connection, bytes } => {
@@ -330,10 +350,10 @@ impl Brokers {
                     let request = broker.connections.get_mut(&id).and_then(|c| c.in_flight.pop_front())?;
                     let rtt = i64::try_from((now - request.sent_at).as_micros()).unwrap_or(i64::MAX);
                     broker.rtt.add(rtt);
-                    (!self.interceptors.requests_unseen()).then(|| (broker.c_name(), broker.id, request, rtt))
+                    (!self.interceptors.requests_unseen()).then(|| (broker.addressed(id), request, rtt))
                 });
-                if let Some(Some((name, id, request, rtt))) = received {
-                    let exchange = request.exchange(&name, id, bytes + 4);
+                if let Some(Some((from, request, rtt))) = received {
+                    let exchange = request.exchange(&from, bytes + 4);
                     let seen = |all: &Interceptors, rk| all.on_response_received(rk, exchange, rtt, RespErr::NO_ERROR);
                     self.intercept("ICRESP", seen);
                 }

@@ -126,7 +126,7 @@ impl Kafka {
         let seen = brokers.clone();
         let sasl = Sasl::new(conf, &main);
         let setup = Setup::default().observer(move |what| seen.see(what)).tokens(sasl.tokens(conf));
-        let client = match sockets::connector(conf) {
+        let client = match sockets::connector(conf, &brokers.sockets) {
             Some(connector) => setup.connector(connector).client(properties.clone())?,
             None => setup.client(properties.clone())?,
         };

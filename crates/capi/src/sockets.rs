@@ -1,16 +1,15 @@
 //! Sockets by a program's own functions: `resolve_cb`, `socket_cb`, `connect_cb`, `closesocket_cb`.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use felice::raw::{BoxFuture, Connector, SocketOptions, Tcp, TcpConnector, Transport};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::conf::Conf;
@@ -50,9 +49,30 @@ unsafe impl Send for Opaque {}
 // SAFETY: as above.
 unsafe impl Sync for Opaque {}
 
+/// The open sockets of a handle, by their own addresses: interceptors are told the descriptors.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets(Mutex<BTreeMap<SocketAddr, Weak<Socket>>>);
+
+impl Sockets {
+    fn add(&self, local: SocketAddr, socket: &Arc<Socket>) {
+        let mut sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.retain(|_, socket| socket.strong_count() > 0);
+        sockets.insert(local, Arc::downgrade(socket));
+    }
+
+    /// The socket of a connection, by its address on this side.
+    pub(crate) fn find(&self, local: Option<SocketAddr>) -> Weak<Socket> {
+        let sockets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        local.and_then(|local| sockets.get(&local).cloned()).unwrap_or_default()
+    }
+}
+
 /// Sockets as the configuration has them.
 #[derive(Debug)]
 struct Callbacks {
+    sockets: Arc<Sockets>,
+    /// Interceptors may hear of requests.
+    is_watched: bool,
     family: Family,
     resolve: Option<ResolveCb>,
     socket: Option<SocketCb>,
@@ -61,8 +81,8 @@ struct Callbacks {
     opaque: Opaque,
 }
 
-/// Where a handle's sockets come from; `None` where it is the system alone.
-pub(crate) fn connector(conf: &Conf) -> Option<Arc<dyn Connector>> {
+/// Where a handle's sockets come from; `None` where it is the system alone. Those that are opened stand in `sockets`.
+pub(crate) fn connector(conf: &Conf, sockets: &Arc<Sockets>) -> Option<Arc<dyn Connector>> {
     let family = match conf.text("broker.address.family") {
         Some("v4") => Family::V4,
         Some("v6") => Family::V6,
@@ -72,11 +92,15 @@ pub(crate) fn connector(conf: &Conf) -> Option<Arc<dyn Connector>> {
     let own = callbacks.resolve_cb.is_some()
         || socket.is_some()
         || callbacks.connect_cb.is_some()
-        || callbacks.closesocket_cb.is_some();
+        || callbacks.closesocket_cb.is_some()
+        // Interceptors may want the descriptors.
+        || conf.interceptors.has_new();
     if !own && family == Family::Any {
         return None;
     }
     Some(Arc::new(Callbacks {
+        sockets: sockets.clone(),
+        is_watched: conf.interceptors.has_new(),
         family,
         resolve: callbacks.resolve_cb,
         socket,
@@ -99,20 +123,24 @@ impl Connector for Callbacks {
 
     fn open<'a>(&'a self, address: SocketAddr, options: &'a SocketOptions) -> BoxFuture<'a, io::Result<Transport>> {
         Box::pin(async move {
-            if self.socket.is_none() && self.connect.is_none() && self.close.is_none() {
-                return TcpConnector.open(address, options).await;
-            }
-            let socket = self.socket(address)?;
+            let socket = Arc::new(self.socket(address)?);
             self.connect(&socket, address)?;
             // The program closes its own descriptor; the connection uses another of the same socket.
             let used = socket.duplicate()?;
+            if self.is_watched {
+                // A new socket has none yet.
+                let _ = socket.spare.set(socket.duplicate()?);
+            }
             let stream = TcpStream::from_std(std::net::TcpStream::from(used))?;
             stream.writable().await?;
             if let Some(error) = stream.take_error()? {
                 return Err(error);
             }
             options.apply(&stream)?;
-            Ok(Transport::Other(Box::new(Held { stream: Tcp::new(stream), _socket: socket })))
+            if let Ok(local) = stream.local_addr() {
+                self.sockets.add(local, &socket);
+            }
+            Ok(Transport::Tcp(Tcp::new(stream).holding(socket)))
         })
     }
 }
@@ -129,7 +157,7 @@ impl Callbacks {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        let socket = Socket { fd, close: self.close, opaque: self.opaque };
+        let socket = Socket { fd, close: self.close, opaque: self.opaque, spare: OnceLock::new(), gone: AtomicBool::new(false) };
         // SAFETY: a descriptor, and no pointers.
         let set = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::fcntl(fd, libc::F_GETFL) | libc::O_NONBLOCK) };
         if set < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }
@@ -161,25 +189,49 @@ impl Callbacks {
     }
 }
 
-/// A socket that the program closes, where it has a function for that.
+/// A socket that the program knows, and closes where it has a function for that.
 #[derive(Debug)]
-struct Socket {
+pub(crate) struct Socket {
     fd: c_int,
     close: Option<ClosesocketCb>,
     opaque: Opaque,
+    /// Another descriptor of the same socket, where interceptors may close the first.
+    spare: OnceLock<OwnedFd>,
+    /// They did.
+    gone: AtomicBool,
 }
 
 impl Socket {
+    pub(crate) fn descriptor(&self) -> c_int {
+        self.fd
+    }
+
     fn duplicate(&self) -> io::Result<OwnedFd> {
         // SAFETY: a descriptor, and no pointers.
         let fd = unsafe { libc::fcntl(self.fd, libc::F_DUPFD_CLOEXEC, 0) };
         // SAFETY: the system has just given it to us.
         if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd) }) }
     }
+
+    /// After an interceptor: one that closes the descriptor means the connection.
+    pub(crate) fn follow(&self) {
+        // SAFETY: a number, and no pointers.
+        let is_open = unsafe { libc::fcntl(self.fd, libc::F_GETFD) } >= 0;
+        if !is_open
+            && !self.gone.swap(true, Ordering::Relaxed)
+            && let Some(spare) = self.spare.get()
+        {
+            // SAFETY: an open descriptor, and no pointers.
+            unsafe { libc::shutdown(spare.as_raw_fd(), libc::SHUT_RDWR) };
+        }
+    }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        if self.gone.load(Ordering::Relaxed) {
+            return;
+        }
         // SAFETY: the last use of the descriptor; the program's own function with the arguments that it was promised.
         unsafe {
             match self.close {
@@ -187,44 +239,6 @@ impl Drop for Socket {
                 None => libc::close(self.fd),
             };
         }
-    }
-}
-
-/// A connection over a socket of the program's.
-struct Held {
-    stream: Tcp,
-    _socket: Socket,
-}
-
-impl AsyncRead for Held {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Held {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -78,7 +78,18 @@ struct Inner {
     topic: Option<ByteStr>,
     partition: Option<i32>,
     hint: Option<String>,
+    refused: Vec<RefusedRecord>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// A record for which a broker refused a whole batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefusedRecord {
+    /// Its place in the batch, from 0.
+    pub index: i32,
+    /// The broker's words.
+    pub message: Option<ByteStr>,
 }
 
 /// The client's error: cheap to clone, with the place, the cause and, where there is one, the way out.
@@ -103,6 +114,7 @@ impl Error {
             topic: None,
             partition: None,
             hint: None,
+            refused: Vec::new(),
             source: None,
         }))
     }
@@ -142,6 +154,7 @@ impl Error {
             topic: old.topic.clone(),
             partition: old.partition,
             hint: old.hint.clone(),
+            refused: old.refused.clone(),
             source: old.source.clone(),
         };
         edit(&mut inner);
@@ -183,6 +196,11 @@ impl Error {
         self.edit(|inner| inner.hint = Some(hint))
     }
 
+    /// The same error with the records that the broker blames.
+    pub(crate) fn refusing(self, refused: Vec<RefusedRecord>) -> Self {
+        self.edit(|inner| inner.refused = refused)
+    }
+
     /// The same error with its cause.
     #[must_use]
     pub fn caused_by(self, source: impl StdError + Send + Sync + 'static) -> Self {
@@ -217,6 +235,11 @@ impl Error {
     /// The partition concerned.
     pub fn partition(&self) -> Option<i32> {
         self.0.partition
+    }
+
+    /// The records for which a broker refused their batch, in order; the batch's others are without fault. Empty where it named none.
+    pub fn refused_records(&self) -> &[RefusedRecord] {
+        &self.0.refused
     }
 
     /// What the reader may do about it.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
@@ -31,7 +32,7 @@ use crate::token::TokenSource;
 pub(crate) type Command = Box<dyn FnOnce(&mut Driver, Now) + Send>;
 
 enum NetEvent {
-    Connected(ConnectionId),
+    Connected(ConnectionId, Option<SocketAddr>),
     Frame(ConnectionId, Bytes),
     Disconnected(ConnectionId, Error),
 }
@@ -298,8 +299,8 @@ impl Driver {
 
     fn handle_event(&mut self, now: Now, event: NetEvent) {
         match event {
-            NetEvent::Connected(id) => {
-                self.observe(Observed::Connected { connection: id });
+            NetEvent::Connected(id, local) => {
+                self.observe(Observed::Connected { connection: id, local });
                 self.core.handle_connected(now, id);
             }
             NetEvent::Frame(id, frame) => {
@@ -458,7 +459,7 @@ async fn connection(
     let error = match options.connect(&address).await {
         Err(error) => connect_error(error),
         Ok(stream) => {
-            shared.event(NetEvent::Connected(id));
+            shared.event(NetEvent::Connected(id, stream.local_addr()));
             pump(id, stream, max_frame, &outgoing, &shared).await
         }
     };

@@ -104,7 +104,7 @@ pub use felice_client_core::consumer::assignor;
 pub use felice_client_core::consumer::event::{ConsumerEvent, StallReason};
 pub use felice_client_core::consumer::group::{GroupMetadata, Subscription};
 pub use felice_client_core::consumer::{OffsetAndMetadata, TopicPartition};
-pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted};
+pub use felice_client_core::error::{Disposition, Error, ErrorKind, Persisted, RefusedRecord};
 pub use felice_protocol as protocol;
 pub use felice_protocol::compression::Compression;
 pub use felice_protocol::error_code::ErrorCode;

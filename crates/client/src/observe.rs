@@ -1,5 +1,6 @@
 //! What happens on a client's connections, for whoever counts or logs it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use felice_client_core::client::ConnectionId;
@@ -29,6 +30,8 @@ pub enum Observed<'a> {
     Connected {
         /// Which.
         connection: ConnectionId,
+        /// Our end of it, where it is a socket.
+        local: Option<SocketAddr>,
     },
     /// A request left.
     Sent {

@@ -21,6 +21,7 @@ use felice_client_core::error::Error;
 pub use felice_client_core::metadata::ClusterMetadata;
 pub use felice_net::{BoxFuture, Connector, SocketOptions, Tcp, TcpConnector, Transport};
 use felice_protocol::primitives::ByteStr;
+pub use felice_protocol::primitives::Frame;
 pub use felice_protocol::time::{Instant, Now};
 use tokio::sync::oneshot;
 

@@ -1,7 +1,9 @@
 //! TCP sockets whose writes never raise SIGPIPE.
 
+use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
@@ -31,37 +33,51 @@ fn send(socket: &TcpStream, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Pol
     }
 }
 
+/// Something that lives as long as a socket.
+type Behind = Option<Arc<dyn Any + Send + Sync>>;
+
 /// A connected TCP socket.
 #[derive(Debug)]
-pub struct Tcp(TcpStream);
+pub struct Tcp {
+    socket: TcpStream,
+    behind: Behind,
+}
 
 impl Tcp {
     /// Takes over a connected socket.
     pub fn new(socket: TcpStream) -> Self {
-        Self(socket)
+        Self { socket, behind: None }
+    }
+
+    /// Drops this once the socket is closed.
+    #[must_use]
+    pub fn holding(mut self, behind: Arc<dyn Any + Send + Sync>) -> Self {
+        self.behind = Some(behind);
+        self
     }
 
     /// The socket, for options and addresses; write to `self` instead.
     pub fn socket(&self) -> &TcpStream {
-        &self.0
+        &self.socket
     }
 
     /// Two halves that share the socket without a lock.
     pub fn into_split(self) -> (TcpReader, TcpWriter) {
-        let (reader, writer) = self.0.into_split();
-        (TcpReader(reader), TcpWriter(writer))
+        let (reader, writer) = self.socket.into_split();
+        let behind = self.behind;
+        (TcpReader { socket: reader, _behind: behind.clone() }, TcpWriter { socket: writer, _behind: behind })
     }
 }
 
 impl AsyncRead for Tcp {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Tcp {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        send(&self.0, cx, &[IoSlice::new(buf)])
+        send(&self.socket, cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -69,7 +85,7 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        send(&self.0, cx, bufs)
+        send(&self.socket, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -81,27 +97,33 @@ impl AsyncWrite for Tcp {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
 /// The reading half of a [`Tcp`].
 #[derive(Debug)]
-pub struct TcpReader(OwnedReadHalf);
+pub struct TcpReader {
+    socket: OwnedReadHalf,
+    _behind: Behind,
+}
 
 impl AsyncRead for TcpReader {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
 /// The writing half of a [`Tcp`]; dropping it ends the connection in this direction.
 #[derive(Debug)]
-pub struct TcpWriter(OwnedWriteHalf);
+pub struct TcpWriter {
+    socket: OwnedWriteHalf,
+    _behind: Behind,
+}
 
 impl AsyncWrite for TcpWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        send(self.0.as_ref(), cx, &[IoSlice::new(buf)])
+        send(self.socket.as_ref(), cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -109,7 +131,7 @@ impl AsyncWrite for TcpWriter {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        send(self.0.as_ref(), cx, bufs)
+        send(self.socket.as_ref(), cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -121,6 +143,6 @@ impl AsyncWrite for TcpWriter {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }

@@ -176,6 +176,11 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl Interceptors {
+    /// Whether there are interceptors of new handles, which may add others to them.
+    pub(crate) fn has_new(&self) -> bool {
+        !self.on_new.is_empty()
+    }
+
     /// Whether nobody wants to see messages before they are sent.
     #[inline]
     pub(crate) fn sends_unseen(&self) -> bool {

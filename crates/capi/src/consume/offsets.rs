@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use felice::{Error, ErrorKind, ListedOffset, OffsetSpec, TopicPartition};
+use felice::{Error, ErrorCode, ErrorKind, ListedOffset, OffsetSpec, TopicPartition};
 
 use super::failed::failed;
 use super::slot::Use;
@@ -202,15 +202,33 @@ type Listed = BTreeMap<TopicPartition, Result<ListedOffset, RespErr>>;
 /// Asks brokers where these places are.
 fn list(kafka: &Kafka, deadline: Deadline, of: Vec<(TopicPartition, OffsetSpec)>) -> Result<Listed, RespErr> {
     let admin = kafka.client.admin();
-    // Where nothing else is asked for, a partition that does not exist is told at once: brokers would be asked for it until the time is up.
-    if let [(only, _)] = of.as_slice() {
-        let topic = within(kafka, deadline, async { admin.topic(&only.topic).await })?;
-        if usize::try_from(only.partition).is_ok_and(|partition| partition >= topic.partitions.len()) {
-            return Err(RespErr::UNKNOWN_PARTITION);
+    let (mut answers, mut counts) = (Listed::new(), BTreeMap::<String, usize>::new());
+    let mut there = Vec::with_capacity(of.len());
+    for (partition, spec) in of {
+        // What does not exist is told at once: brokers would be asked for it until the time is up.
+        let known = kafka.leader(&partition.topic, partition.partition) >= 0;
+        let topic = partition.topic.as_str();
+        if !known && !counts.contains_key(topic) {
+            let count = match within(kafka, deadline, async { admin.topic(topic).await }) {
+                Ok(found) => found.partitions.len(),
+                Err(err) if err.0 == i32::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0) => 0,
+                Err(err) => return Err(err),
+            };
+            counts.insert(topic.to_owned(), count);
+        }
+        let count = counts.get(topic).copied().unwrap_or(0);
+        if known || usize::try_from(partition.partition).is_ok_and(|index| index < count) {
+            there.push((partition, spec));
+        } else {
+            answers.insert(partition, Err(RespErr::UNKNOWN_PARTITION));
         }
     }
-    let found = within(kafka, deadline, admin.list_offsets(of))?;
-    Ok(found.0.into_iter().map(|(partition, found)| (partition, found.map_err(|error| RespErr::of(&error)))).collect())
+    if there.is_empty() {
+        return Err(RespErr::UNKNOWN_PARTITION);
+    }
+    let found = within(kafka, deadline, admin.list_offsets(there))?;
+    answers.extend(found.0.into_iter().map(|(name, found)| (name, found.map_err(|error| RespErr::of(&error)))));
+    Ok(answers)
 }
 
 /// The first offsets at or after the times that stand in the list in place of offsets, written there; the end where no record is so young.

@@ -1,5 +1,6 @@
 //! Delivery reports: messages made from batches whose fate is known, called back one by one or handed out as an event.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_int, c_void};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,7 +37,7 @@ impl Delivered {
     /// Shows each record to interceptors.
     pub(crate) fn acknowledge(&self, interception: &Interception, topics: &Topics) {
         let common = self.common(topics);
-        self.batch.for_each(|record| interception.acknowledge(common.message(&record, &raw const common.shared)));
+        self.batch.for_each(|record| interception.acknowledge(common.message(&record)));
     }
 
     /// How many records are left to be told.
@@ -70,42 +71,69 @@ impl Delivered {
 
     fn common(&self, topics: &Topics) -> Common {
         let batch = &self.batch;
-        let words = batch.result().err().filter(|error| error.code().is_some());
+        let error = batch.result().err();
+        let shared = |words: Option<&str>| Shared {
+            consumed: false,
+            timestamp_type: match batch.log_append_time() {
+                Some(_) => timestamp_type::LOG_APPEND_TIME,
+                None => timestamp_type::CREATE_TIME,
+            },
+            broker: batch.broker().unwrap_or(-1),
+            leader_epoch: -1,
+            status: self.status(),
+            since: Instant::now().checked_sub(batch.age()),
+            errstr: words.and_then(|words| CString::new(words).ok()),
+        };
+        let named = error.map_or(&[][..], |error| error.refused_records());
+        // Where a broker names one record, its code is that record's; for several it says only that the batch is refused.
+        let code = match named {
+            [_, _, ..] => RespErr(ErrorCode::INVALID_RECORD.0.into()),
+            _ => self.code(),
+        };
+        let refused = named.iter().filter_map(|one| Some((u32::try_from(one.index).ok()?, one.message.as_deref())));
+        let refused: BTreeMap<u32, Shared> = refused.map(|(index, words)| (index, shared(words))).collect();
+        let of_rest = match error {
+            Some(error) if refused.is_empty() => error.code().map(|_| error.message()),
+            Some(_) => Some(BESIDE_INVALID),
+            None => None,
+        };
         Common {
-            code: self.code(),
+            rest: if refused.is_empty() { self.code() } else { RespErr::INVALID_DIFFERENT_RECORD },
+            code,
             rkt: topics.pointer(batch.topic()),
             partition: batch.partition(),
             base: batch.result().ok().filter(|base| *base >= 0),
             append_time: batch.log_append_time(),
-            shared: Shared {
-                consumed: false,
-                timestamp_type: match batch.log_append_time() {
-                    Some(_) => timestamp_type::LOG_APPEND_TIME,
-                    None => timestamp_type::CREATE_TIME,
-                },
-                broker: batch.broker().unwrap_or(-1),
-                leader_epoch: -1,
-                status: self.status(),
-                since: Instant::now().checked_sub(batch.age()),
-                errstr: words.and_then(|error| CString::new(error.message()).ok()),
-            },
+            shared: Arc::new((shared(of_rest), refused)),
         }
     }
 }
 
+/// What is said of a record that is refused for another one's sake.
+const BESIDE_INVALID: &str = "Failed to append record because it was part of a batch which had one more more invalid records";
+
 /// What the messages of a batch have in common.
 struct Common {
+    /// Of records that the broker named.
     code: RespErr,
+    /// Of all others.
+    rest: RespErr,
     rkt: *mut c_void,
     partition: i32,
     base: Option<i64>,
     append_time: Option<i64>,
-    shared: Shared,
+    /// What messages point to: of most, and of records that the broker named.
+    shared: Arc<(Shared, BTreeMap<u32, Shared>)>,
 }
 
 impl Common {
     #[inline]
-    fn message(&self, record: &FinishedRecord<'_>, shared: *const Shared) -> WholeMessage {
+    fn message(&self, record: &FinishedRecord<'_>) -> WholeMessage {
+        let (rest, refused) = &*self.shared;
+        let (err, shared) = match refused.get(&record.index) {
+            Some(shared) => (self.code, shared),
+            None => (self.rest, rest),
+        };
         let [opaque, lent] = record.tag.unwrap_or_default();
         let (mut payload, len) = parts(record.value);
         let (key, key_len) = parts(record.key);
@@ -115,7 +143,7 @@ impl Common {
         }
         WholeMessage {
             public: Message {
-                err: self.code,
+                err,
                 rkt: self.rkt,
                 partition: self.partition,
                 payload,
@@ -137,7 +165,7 @@ impl Common {
                     HeadersOf::given(Some(Box::new(headers)))
                 }
             },
-            shared,
+            shared: &raw const *shared,
         }
     }
 }
@@ -155,7 +183,7 @@ pub(crate) fn report(kafka: &Kafka, delivered: &mut Delivered) -> bool {
     let common = delivered.common(&kafka.topics);
     let (rk, opaque) = (kafka.pointer(), kafka.conf.opaque);
     delivered.told = delivered.batch.for_each_from(delivered.told, |record| {
-        let message = common.message(&record, &raw const common.shared);
+        let message = common.message(&record);
         let public = &raw const message;
         if let Some(callback) = callbacks.dr_msg_cb {
             // SAFETY: the program's own function with the arguments that it was promised; no lock is held.
@@ -178,20 +206,19 @@ pub(crate) struct Reports {
     kafka: Arc<Kafka>,
     /// They point into the batch and to what they share.
     messages: Vec<WholeMessage>,
-    _shared: Box<Shared>,
+    _shared: Arc<(Shared, BTreeMap<u32, Shared>)>,
     delivered: Box<Delivered>,
 }
 
 impl Reports {
     pub(crate) fn new(kafka: &Kafka, delivered: Box<Delivered>) -> Self {
-        let mut common = delivered.common(&kafka.topics);
-        let shared = Box::new(std::mem::take(&mut common.shared));
+        let common = delivered.common(&kafka.topics);
         let mut messages = Vec::with_capacity(delivered.left());
         delivered.batch.for_each_from(delivered.told, |record| {
-            messages.push(common.message(&record, &raw const *shared));
+            messages.push(common.message(&record));
             true
         });
-        Self { kafka: kafka.hold(), messages, _shared: shared, delivered }
+        Self { kafka: kafka.hold(), messages, _shared: common.shared, delivered }
     }
 
     /// One of them, the event's.

@@ -7,7 +7,7 @@ use felice_protocol::time::Now;
 use super::partition::{Flight, Unresolved};
 use super::{Finished, Outcome, Overrule, PartitionId, ProduceFailure, Sender};
 use crate::bugs::Bug;
-use crate::error::{Error, ErrorKind, Persisted};
+use crate::error::{Error, ErrorKind, Persisted, RefusedRecord};
 use crate::metadata::BrokerId;
 
 impl<T> Sender<T> {
@@ -85,8 +85,14 @@ impl<T> Sender<T> {
         }
         let topic = p.topic.clone();
         let index = p.index;
-        let error =
-            Error::from_code(code, answer.error_message.as_deref()).on_partition(&topic, index).broker_at(broker);
+        let refused = answer
+            .record_errors
+            .iter()
+            .map(|one| RefusedRecord { index: one.batch_index, message: one.batch_index_error_message.clone() });
+        let error = Error::from_code(code, answer.error_message.as_deref())
+            .on_partition(&topic, index)
+            .broker_at(broker)
+            .refusing(refused.collect());
         let Some(batch) = p.unresolved.get_mut(at) else { return };
         batch.flight = Flight::Retry;
         batch.last_error = Some(error.clone());
