@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{CString, c_char, c_int};
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use felice::raw::{ClusterMetadata, Frame, NOT_SET_UP, NOT_USED, Observed};
@@ -20,6 +20,7 @@ use crate::queue::Queue;
 use crate::sockets::{Socket, Sockets};
 use crate::stats::Window;
 use crate::types::RespErr;
+use crate::wait::Deadline;
 
 /// The same error of a broker is told again after this long.
 const SAME_ERROR_AGAIN: Duration = Duration::from_secs(30);
@@ -189,6 +190,8 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Brokers {
     table: Mutex<Table>,
+    /// There is new metadata.
+    learned: Condvar,
     log: Arc<Logger>,
     main: Arc<Queue>,
     /// The program hears errors; where it does not, they are logged.
@@ -204,6 +207,7 @@ impl Brokers {
     pub(crate) fn new(log: Arc<Logger>, main: Arc<Queue>, errors: bool, conf: &Conf) -> Self {
         Self {
             table: Mutex::default(),
+            learned: Condvar::new(),
             log,
             main,
             errors,
@@ -275,6 +279,22 @@ impl Brokers {
         self.lock().cluster.clone()
     }
 
+    /// What `find` finds in the metadata, as soon as it does; `None` where the time was up before.
+    pub(crate) fn await_cluster<T>(
+        &self,
+        deadline: Deadline,
+        find: impl Fn(&ClusterMetadata) -> Option<T>,
+    ) -> Option<T> {
+        let mut table = self.lock();
+        loop {
+            if let Some(found) = find(&table.cluster) {
+                return Some(found);
+            }
+            let left = deadline.left()?;
+            table = self.learned.wait_timeout(table, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// An error of the handle: an event or a callback where the program wants them, else a line of the log.
     pub(crate) fn tell(&self, code: RespErr, text: &str) {
         if self.errors {
@@ -292,7 +312,12 @@ impl Brokers {
                 let key = name(id, address);
                 let mut table = self.lock();
                 let entry = table.brokers.entry(key.clone()).or_insert_with(|| Broker::new(id, address));
-                let new = Connection { socket: Weak::new(), connected: false, since: Instant::now(), in_flight: VecDeque::new() };
+                let new = Connection {
+                    socket: Weak::new(),
+                    connected: false,
+                    since: Instant::now(),
+                    in_flight: VecDeque::new(),
+                };
                 entry.connections.insert(connection.0, new);
                 entry.update();
                 let entry_state = entry.state;
@@ -394,6 +419,7 @@ impl Brokers {
         let other_cluster = {
             let mut table = self.lock();
             let before = std::mem::replace(&mut table.cluster, metadata.clone());
+            self.learned.notify_all();
             for (id, broker) in &metadata.brokers {
                 if let Some(old) = before.brokers.get(id).filter(|old| old.address() != broker.address()) {
                     let name = name(*id, &old.address());

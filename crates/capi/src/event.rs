@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
 use crate::boundary::{guard, write_text};
+use crate::consume::poll::polling;
 use crate::handle::Kafka;
 use crate::log::Context;
 use crate::op::{Op, Serve, Served, serve, serve_all};
@@ -95,7 +96,8 @@ pub unsafe extern "C" fn rd_kafka_queue_poll(rkqu: *mut QueueRef, timeout_ms: c_
     guard(std::ptr::null_mut(), || {
         // SAFETY: the caller vouches for the queue.
         let Some(rkqu) = (unsafe { rkqu.as_ref() }) else { return std::ptr::null_mut() };
-        let served = serve(&rkqu.kafka, &rkqu.queue, Deadline::after(timeout_ms), Serve::Events);
+        let take = || serve(&rkqu.kafka, &rkqu.queue, Deadline::after(timeout_ms), Serve::Events);
+        let served = polling(&rkqu.kafka, &rkqu.queue, take);
         Event::new(&rkqu.kafka, served).map_or(std::ptr::null_mut(), Box::into_raw)
     })
 }
@@ -109,7 +111,7 @@ pub unsafe extern "C" fn rd_kafka_queue_poll_callback(rkqu: *mut QueueRef, timeo
     guard(0, || {
         // SAFETY: the caller vouches for the queue.
         let Some(rkqu) = (unsafe { rkqu.as_ref() }) else { return 0 };
-        serve_all(&rkqu.kafka, &rkqu.queue, Deadline::after(timeout_ms))
+        polling(&rkqu.kafka, &rkqu.queue, || serve_all(&rkqu.kafka, &rkqu.queue, Deadline::after(timeout_ms)))
     })
 }
 

@@ -13,6 +13,7 @@ use crate::boundary::{guard, set_last_error, without_signals, write_text};
 use crate::brokers::Brokers;
 use crate::conf::interceptors::ThreadType;
 use crate::conf::{ClientKind, Conf, Interceptors, rd_kafka_conf_destroy, rd_kafka_conf_new};
+use crate::consume::poll::polling;
 use crate::consume::{ConsumerSide, Leaders};
 use crate::event::kind;
 use crate::fatal::Fatal;
@@ -424,7 +425,7 @@ pub unsafe extern "C" fn rd_kafka_poll(rk: *mut Kafka, timeout_ms: c_int) -> c_i
     guard(0, || {
         // SAFETY: the caller vouches for `rk`.
         let Some(kafka) = (unsafe { rk.as_ref() }).filter(|kafka| !kafka.is_forked()) else { return 0 };
-        serve_all(kafka, &kafka.main, Deadline::after(timeout_ms))
+        polling(kafka, &kafka.main, || serve_all(kafka, &kafka.main, Deadline::after(timeout_ms)))
     })
 }
 

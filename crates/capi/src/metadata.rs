@@ -259,8 +259,7 @@ pub unsafe extern "C" fn rd_kafka_clusterid(rk: *mut Kafka, timeout_ms: c_int) -
         if takes_brokers_for_ancient(rk) {
             return std::ptr::null_mut();
         }
-        let known = rk.brokers.cluster().cluster_id.clone();
-        let id = known.or_else(|| cluster(rk, timeout_ms).ok()?.cluster_id);
+        let id = rk.brokers.await_cluster(Deadline::after(timeout_ms), |cluster| cluster.cluster_id.clone());
         id.map_or(std::ptr::null_mut(), |id| malloc_text(&id))
     })
 }
@@ -277,8 +276,8 @@ pub unsafe extern "C" fn rd_kafka_controllerid(rk: *mut Kafka, timeout_ms: c_int
         if takes_brokers_for_ancient(rk) {
             return -1;
         }
-        let known = rk.brokers.cluster().controller;
-        known.or_else(|| Some(cluster(rk, timeout_ms).ok()?.controller_id)).unwrap_or(-1)
+        // Brokers with KRaft name any of them, another each time they are asked: what the handle knows stays for a while.
+        rk.brokers.await_cluster(Deadline::after(timeout_ms), |cluster| cluster.controller).unwrap_or(-1)
     })
 }
 
@@ -286,10 +285,6 @@ pub unsafe extern "C" fn rd_kafka_controllerid(rk: *mut Kafka, timeout_ms: c_int
 fn takes_brokers_for_ancient(rk: &Kafka) -> bool {
     let old = |version: &str| ["0.7", "0.8", "0.9"].iter().any(|old| version.starts_with(old));
     !rk.conf.flag("api.version.request") && rk.conf.text("broker.version.fallback").is_some_and(old)
-}
-
-fn cluster(rk: &Kafka, timeout_ms: c_int) -> Result<MetadataResponse, RespErr> {
-    in_time(Deadline::after(timeout_ms), rk.client.request(MetadataRequest::default()))
 }
 
 /// `struct rd_kafka_group_member_info`.

@@ -157,7 +157,8 @@ impl Callbacks {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        let socket = Socket { fd, close: self.close, opaque: self.opaque, spare: OnceLock::new(), gone: AtomicBool::new(false) };
+        let socket =
+            Socket { fd, close: self.close, opaque: self.opaque, spare: OnceLock::new(), gone: AtomicBool::new(false) };
         // SAFETY: a descriptor, and no pointers.
         let set = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::fcntl(fd, libc::F_GETFL) | libc::O_NONBLOCK) };
         if set < 0 { Err(io::Error::last_os_error()) } else { Ok(socket) }

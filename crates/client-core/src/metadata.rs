@@ -82,6 +82,8 @@ pub struct ClusterMetadata {
     pub names: BTreeMap<Uuid, ByteStr>,
     /// Why a topic that was asked for is not in `topics`.
     pub errors: BTreeMap<ByteStr, ErrorCode>,
+    /// Every topic that the client may see was asked for.
+    pub complete: bool,
     /// Counts the snapshots.
     pub version: u64,
 }
@@ -295,6 +297,7 @@ impl MetadataCore {
             cluster_id: response.cluster_id.clone().or_else(|| self.snapshot.cluster_id.clone()),
             controller: (response.controller_id >= 0).then_some(response.controller_id),
             brokers: response.brokers.iter().map(listed).collect(),
+            complete: self.asked_all,
             version: self.snapshot.version + 1,
             ..ClusterMetadata::default()
         };

@@ -15,7 +15,7 @@ pub use felice_client_core::consumer::fetcher::{
     FetchEvent, FetchId, Fetched, Fetcher, Position, PositionCause, Standing,
 };
 pub use felice_client_core::consumer::group::{
-    Committed, GroupEvent, GroupMember, MemberKey, MemberState, ProposalId, RequestId,
+    Committed, GroupEvent, GroupMember, MemberKey, MemberState, ProposalId, RequestId, TopicPattern,
 };
 use felice_client_core::error::Error;
 pub use felice_client_core::metadata::ClusterMetadata;
@@ -128,6 +128,11 @@ impl RawCore<'_> {
     /// What is known of the cluster.
     pub fn metadata(&self) -> Arc<ClusterMetadata> {
         self.core.metadata().clone()
+    }
+
+    /// What is known of the cluster has proven old.
+    pub fn refresh_metadata(&mut self) {
+        self.core.refresh_metadata(self.now);
     }
 
     /// Metadata of this topic is wanted from now on.

@@ -13,7 +13,7 @@ use crate::handle::Kafka;
 use crate::op::{Op, Serve, Served, serve};
 use crate::queue::{Queue, QueueRef};
 use crate::topic::Topic;
-use crate::types::{Message, RespErr};
+use crate::types::{Message, RespErr, offset};
 use crate::wait::Deadline;
 
 impl ConsumerSide {
@@ -33,6 +33,17 @@ impl ConsumerSide {
         self.note_poll();
         result
     }
+}
+
+/// Runs `body`, which takes from `queue`: a program that polls its consumer's queue in whatever way is not late with polling.
+pub(crate) fn polling<T>(kafka: &Kafka, queue: &Arc<Queue>, body: impl FnOnce() -> T) -> T {
+    let Some(side) = &kafka.consumer else { return body() };
+    let own = &side.queue;
+    let is_partition = || side.state().slots.values().any(|slot| Arc::ptr_eq(&slot.queue, queue));
+    if Arc::ptr_eq(queue, own) || queue.leads_to(own) || own.leads_to(queue) || is_partition() {
+        return side.while_polling(body);
+    }
+    body()
 }
 
 /// The next message or error of a queue; NULL where the time was up before, with the last error set.
@@ -70,6 +81,7 @@ pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], 
     let mut filled = 0;
     let mut turns = Turns::default();
     while filled < messages.len() {
+        filled = turns.sift(messages, filled);
         let left = messages.get_mut(filled..).unwrap_or_default();
         let taken = queue.pop_messages(left);
         turns.note(kafka, left.get(..taken).unwrap_or_default());
@@ -99,10 +111,11 @@ pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], 
             filled += 1;
         }
     }
+    turns.finish();
     turns.sift(messages, filled)
 }
 
-/// The partitions of a batch's messages, and in which turn of theirs the messages were taken: what was assigned, revoked or sought while the rest of
+/// The partitions of a batch's messages, and in which turn of theirs the messages were taken: what was assigned, revoked, sought or paused while the rest of
 /// the batch was waited for is not handed out.
 #[derive(Debug, Default)]
 struct Turns(Vec<(*mut c_void, i32, Arc<Slot>, u32)>);
@@ -128,8 +141,21 @@ impl Turns {
             if self.find(message).is_none() {
                 let name = TopicPartition::new(topic.name.as_str(), message.partition);
                 let slot = consumer.state().slots.get(&name).cloned();
-                self.0.extend(slot.map(|slot| (message.rkt, message.partition, slot.clone(), slot.turn())));
+                if let Some(slot) = slot {
+                    if message.err == RespErr::NO_ERROR {
+                        slot.unfinished.store(message.offset, Ordering::Release);
+                    }
+                    let turn = slot.turn();
+                    self.0.push((message.rkt, message.partition, slot, turn));
+                }
             }
+        }
+    }
+
+    /// The batch is as full as it gets: from here on its messages are the program's.
+    fn finish(&self) {
+        for (_, _, slot, _) in &self.0 {
+            slot.unfinished.store(offset::INVALID, Ordering::Release);
         }
     }
 

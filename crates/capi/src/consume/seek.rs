@@ -45,6 +45,12 @@ impl ConsumerSide {
         }
         // What waits is not handed out; it comes again from behind the last message that the program got.
         let version = slot.bump();
+        // A batch that waits for more does not hand out what it has of a partition that is paused meanwhile.
+        let unfinished = slot.unfinished.swap(offset::INVALID, Ordering::AcqRel);
+        if unfinished >= 0 {
+            slot.next_turn();
+            slot.took(unfinished, -1);
+        }
         let at = slot.app.offset();
         let moved = slot.clone();
         self.command(move |work| {

@@ -93,6 +93,8 @@ pub(crate) struct Slot {
     /// The end that was told last.
     pub(crate) end: AtomicI64,
     pub(crate) paused: AtomicBool,
+    /// The first message of a batch that is still being filled; [`offset::INVALID`] for none.
+    pub(crate) unfinished: AtomicI64,
     /// What waits in queues, in bytes.
     pub(crate) waiting: AtomicUsize,
     /// Nothing is fetched until less waits.
@@ -120,6 +122,7 @@ impl Slot {
             high: AtomicI64::new(offset::INVALID),
             end: AtomicI64::new(offset::INVALID),
             paused: AtomicBool::new(false),
+            unfinished: AtomicI64::new(offset::INVALID),
             waiting: AtomicUsize::new(0),
             throttled: AtomicBool::new(false),
             received: (AtomicU64::new(0), AtomicU64::new(0)),

@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_int};
 use std::sync::Arc;
 
 use felice::protocol::primitives::ByteStr;
-use felice::raw::{ClusterMetadata, RebalanceProtocol};
-use felice::{Subscription, TopicPartition};
+use felice::raw::{ClusterMetadata, RebalanceProtocol, TopicPattern};
+use felice::{ErrorCode, Subscription, TopicPartition};
 
 use super::work::Work;
 use super::{ConsumerSide, Failure, Stage, grouped};
@@ -27,17 +27,20 @@ impl ConsumerSide {
         if state.stage != Stage::Open {
             return RespErr::DESTROY;
         }
+        // Coordinators that match themselves do not tell what matched nothing.
+        let patterns = if self.is_consumer_protocol() { Vec::new() } else { patterns(&topics) };
         state.subscription = topics;
         let (told, answer) = std::sync::mpsc::channel();
         self.command(move |work| {
             let now = work.core.now();
             work.carry.unknown.clear();
+            work.carry.patterns = patterns;
             let result = match work.core.member() {
                 Some(member) => member.subscribe(now, wanted).map_err(|error| RespErr::of(&error)),
                 None => Err(RespErr::UNKNOWN_GROUP),
             };
             let metadata = work.core.metadata();
-            work.check_subscribed(&metadata);
+            work.check_subscribed(&metadata, false);
             // Whoever asked waits for it.
             let _ = told.send(result.err().unwrap_or(RespErr::NO_ERROR));
         });
@@ -51,6 +54,7 @@ impl ConsumerSide {
         self.command(|work| {
             let now = work.core.now();
             work.carry.unknown.clear();
+            work.carry.patterns.clear();
             if let Some(member) = work.core.member() {
                 member.unsubscribe(now);
             }
@@ -63,6 +67,17 @@ impl ConsumerSide {
     }
 }
 
+/// The patterns among these, each with what it finds.
+fn patterns(topics: &[String]) -> Vec<(ByteStr, TopicPattern)> {
+    let patterns = topics.iter().filter(|topic| topic.starts_with('^'));
+    patterns.filter_map(|topic| Some((topic.as_str().into(), TopicPattern::new(&anywhere(topic)).ok()?))).collect()
+}
+
+/// A pattern that may end before the name does.
+fn anywhere(pattern: &str) -> String {
+    format!("(?:{pattern}).*")
+}
+
 /// What the member subscribes to; `None` for a pattern that is none. A name that begins with `^` is a pattern, to be found anywhere in a topic's name
 /// in the classic protocol, and to match all of it where the coordinator matches (KIP-848).
 fn wanted(topics: &[String], whole: bool) -> Option<Subscription> {
@@ -72,7 +87,7 @@ fn wanted(topics: &[String], whole: bool) -> Option<Subscription> {
     let one = |topic: &String| match topic.strip_prefix('^') {
         None => Some(escape(topic)),
         Some(_) if whole => Some(topic.clone()),
-        Some(_) => Some(format!("(?:{topic}).*")),
+        Some(_) => Some(anywhere(topic)),
     };
     let all: Option<Vec<String>> = topics.iter().map(one).collect();
     Some(Subscription::Pattern(all?.join("|")))
@@ -84,24 +99,42 @@ fn escape(topic: &str) -> String {
 }
 
 impl Work<'_, '_> {
-    /// Tells, once each, of topics that are subscribed to by name and are not there.
-    pub(super) fn check_subscribed(&mut self, metadata: &Arc<ClusterMetadata>) {
+    /// Tells, once each, of topics that are subscribed to by name and are not there, and of patterns that nothing matches, where the metadata is new and
+    /// `complete`.
+    pub(super) fn check_subscribed(&mut self, metadata: &Arc<ClusterMetadata>, complete: bool) {
         let topics = self.side.state().subscription.clone();
+        let by_pattern = !self.carry.patterns.is_empty();
         for topic in topics.iter().filter(|topic| !topic.starts_with('^')) {
             let topic = ByteStr::from(topic.as_str());
-            let Some(code) = metadata.errors.get(&topic).filter(|_| !metadata.topics.contains_key(&topic)) else {
-                self.carry.unknown.remove(&topic);
-                continue;
-            };
-            if self.carry.unknown.insert(topic.clone(), *code) == Some(*code) {
-                continue;
-            }
-            let err = RespErr(code.0.into());
-            let why = text_of(err).map_or_else(Default::default, |text| text.to_string_lossy());
-            let failure = Failure::new(err, &format!("Subscribed topic not available: {topic}: {why}"))
-                .on_topic(self.side.topics.get(&topic));
-            self.tell(failure);
+            // Beside a pattern it is looked for among all topics.
+            let missing = (by_pattern && complete).then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            let code = metadata.errors.get(&topic).copied().or(missing);
+            self.tell_unavailable(topic.clone(), code.filter(|_| !metadata.topics.contains_key(&topic)));
         }
+        if complete {
+            let matched = |pattern: &TopicPattern| metadata.topics.keys().any(|topic| pattern.matches(topic));
+            let missing = |found: bool| (!found).then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            let patterns = self.carry.patterns.iter().map(|(name, pattern)| (name.clone(), missing(matched(pattern))));
+            for (name, code) in patterns.collect::<Vec<_>>() {
+                self.tell_unavailable(name, code);
+            }
+        }
+    }
+
+    /// Tells of a topic that has another error than before.
+    fn tell_unavailable(&mut self, topic: ByteStr, code: Option<ErrorCode>) {
+        let Some(code) = code else {
+            self.carry.unknown.remove(&topic);
+            return;
+        };
+        if self.carry.unknown.insert(topic.clone(), code) == Some(code) {
+            return;
+        }
+        let err = RespErr(code.0.into());
+        let why = text_of(err).map_or_else(Default::default, |text| text.to_string_lossy());
+        let failure = Failure::new(err, &format!("Subscribed topic not available: {topic}: {why}"))
+            .on_topic(self.side.topics.get(&topic));
+        self.tell(failure);
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use felice::protocol::primitives::ByteStr;
 use felice::raw::{
-    ClusterMetadata, FetchEvent, FetchId, Fetched, Instant, OffsetReset, Position, RawCore, RawEvent, RequestId, batch,
+    ClusterMetadata, FetchEvent, FetchId, Fetched, Instant, OffsetReset, Position, RawCore, RawEvent, RequestId,
+    TopicPattern, batch,
 };
 use felice::{Error, ErrorCode, ErrorKind, OffsetAndMetadata, TopicPartition};
 
@@ -78,6 +79,8 @@ pub(super) struct Carry {
     pub(super) out: Vec<Out>,
     /// Topics that were told to be unknown, with the error, and since when others are.
     pub(super) unknown: BTreeMap<ByteStr, ErrorCode>,
+    /// The patterns that are subscribed to, where the client matches them.
+    pub(super) patterns: Vec<(ByteStr, TopicPattern)>,
     missing: BTreeMap<TopicPartition, (Instant, bool)>,
     /// The last error told of a partition, so that it is told once.
     failing: BTreeMap<TopicPartition, RespErr>,
@@ -390,7 +393,7 @@ impl Work<'_, '_> {
     }
 
     fn handle_metadata(&mut self, metadata: &Arc<ClusterMetadata>) {
-        self.check_subscribed(metadata);
+        self.check_subscribed(metadata, metadata.complete);
         let slots: Vec<Arc<Slot>> = self.carry.by_fetch.values().cloned().collect();
         for slot in slots {
             self.check_known(&slot, metadata);
@@ -412,7 +415,14 @@ impl Work<'_, '_> {
         let now = self.core.now().instant();
         let missing = self.carry.missing.entry(name.clone()).or_insert((now, false));
         let due = missing.0 + self.side.settings.patience;
-        if missing.1 || (is_missing(err) && due > now) {
+        if missing.1 {
+            return;
+        }
+        if is_missing(err) && due > now {
+            if err == RespErr::UNKNOWN_PARTITION {
+                // It may be so new that it is not known yet. The answer leads here again.
+                self.core.refresh_metadata();
+            }
             return;
         }
         missing.1 = true;

@@ -110,7 +110,8 @@ impl Delivered {
 }
 
 /// What is said of a record that is refused for another one's sake.
-const BESIDE_INVALID: &str = "Failed to append record because it was part of a batch which had one more more invalid records";
+const BESIDE_INVALID: &str =
+    "Failed to append record because it was part of a batch which had one more more invalid records";
 
 /// What the messages of a batch have in common.
 struct Common {

@@ -166,6 +166,11 @@ impl<T> ClientCore<T> {
         self.metadata.snapshot()
     }
 
+    /// The metadata has proven old: it is asked for again soon.
+    pub fn refresh_metadata(&mut self, now: Now) {
+        self.metadata.refresh(now);
+    }
+
     /// Metadata of this topic is wanted from now on.
     pub fn want_topic(&mut self, now: Now, topic: &ByteStr) {
         self.metadata.want(now, topic);

@@ -52,6 +52,7 @@ use self::exchange::Asked;
 use self::lookups::Lookups;
 use self::membership::{Farewell, Phase, Speaks};
 use self::partitions::Partitions;
+pub use self::subscription::TopicPattern;
 use self::subscription::Wanted;
 use super::TopicPartition;
 use super::assignor::{Assignor, RebalanceProtocol, rebalance_protocol};

@@ -13,7 +13,7 @@ use crate::metadata::ClusterMetadata;
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) subscription: Subscription,
-    regex: Option<Regex>,
+    regex: Option<TopicPattern>,
     pub(super) topics: BTreeSet<ByteStr>,
 }
 
@@ -21,7 +21,7 @@ impl Wanted {
     pub(super) fn new(subscription: Subscription) -> Result<Self, Error> {
         let regex = match &subscription {
             Subscription::Topics(_) => None,
-            Subscription::Pattern(pattern) => Some(compile(pattern)?),
+            Subscription::Pattern(pattern) => Some(TopicPattern::new(pattern)?),
         };
         let topics = match &subscription {
             Subscription::Topics(topics) => topics.clone(),
@@ -40,7 +40,7 @@ impl Wanted {
         let matching: BTreeSet<ByteStr> = metadata
             .topics
             .values()
-            .filter(|topic| !(exclude_internal && topic.is_internal) && regex.is_match(&topic.name))
+            .filter(|topic| !(exclude_internal && topic.is_internal) && regex.matches(&topic.name))
             .map(|topic| topic.name.clone())
             .collect();
         let changed = matching != self.topics;
@@ -49,10 +49,24 @@ impl Wanted {
     }
 }
 
-/// The pattern has to match a topic's whole name, as with Java and with the coordinator's own matching.
-fn compile(pattern: &str) -> Result<Regex, Error> {
-    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
-        Error::new(ErrorKind::Config, format!("the subscription's pattern is not understood: {error}"))
-            .hinting("patterns are regular expressions in RE2's syntax, without look-around and back-references")
-    })
+/// A pattern of topics' names.
+#[derive(Clone, Debug)]
+pub struct TopicPattern(Regex);
+
+impl TopicPattern {
+    /// It has to match a topic's whole name, as with Java and with the coordinator's own matching.
+    ///
+    /// # Errors
+    /// Where it is no pattern.
+    pub fn new(pattern: &str) -> Result<Self, Error> {
+        Regex::new(&format!("^(?:{pattern})$")).map(Self).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("the subscription's pattern is not understood: {error}"))
+                .hinting("patterns are regular expressions in RE2's syntax, without look-around and back-references")
+        })
+    }
+
+    /// Whether a topic has such a name.
+    pub fn matches(&self, topic: &str) -> bool {
+        self.0.is_match(topic)
+    }
 }
