@@ -551,3 +551,18 @@ pub unsafe extern "C" fn rd_kafka_brokers_add(rk: *mut Kafka, brokerlist: *const
         count
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_however_its_frame_is_cut() {
+        let bytes = [0, 0, 0, 9, 0, 18, 0, 3, 0, 0, 0, 7, 1_u8];
+        for cut in 1..bytes.len() {
+            let chunks = [&bytes[..cut], &bytes[cut..]].map(|chunk| chunk.to_vec().into()).to_vec();
+            let request = Request::read(&Frame { chunks }).unwrap();
+            assert_eq!((request.api_key, request.api_version, request.correlation_id), (18, 3, 7));
+        }
+    }
+}

@@ -386,3 +386,32 @@ fn a_test_overrules_answers_by_the_number_of_the_first_record() {
     world.answer(&again, ErrorCode::DUPLICATE_SEQUENCE_NUMBER, -1);
     assert_eq!(world.done(), Some((Some(1), Ok(-1))));
 }
+
+#[test]
+fn the_records_that_a_broker_blames_are_named() {
+    let mut world = World::new(Some(1));
+    world.batch(0);
+    let sent = world.sent();
+    let blamed = produce::response::BatchIndexAndErrorMessage {
+        batch_index: 3,
+        batch_index_error_message: Some("no key".into()),
+        ..Default::default()
+    };
+    let partition = produce::response::PartitionProduceResponse {
+        error_code: ErrorCode::INVALID_RECORD,
+        record_errors: vec![blamed],
+        ..Default::default()
+    };
+    let topic = produce::response::TopicProduceResponse {
+        name: "t".into(),
+        partition_responses: vec![partition],
+        ..Default::default()
+    };
+    let response = ProduceResponse { responses: vec![topic], ..Default::default() };
+    world.sender.handle_response(world.now, sent.id, &response, "h:1");
+    let Some(Finished { outcome: Outcome::Failed { error, .. }, .. }) = world.sender.poll_finished() else {
+        panic!("it fails")
+    };
+    let named: Vec<_> = error.refused_records().iter().map(|one| (one.index, one.message.as_deref())).collect();
+    assert_eq!(named, [(3, Some("no key"))]);
+}

@@ -56,7 +56,7 @@ impl ConsumerSide {
             work.carry.unknown.clear();
             work.carry.patterns.clear();
             if let Some(member) = work.core.member() {
-                member.unsubscribe(now);
+                member.unsubscribe_instance(now);
             }
         });
         RespErr::NO_ERROR

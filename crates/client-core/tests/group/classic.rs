@@ -346,6 +346,23 @@ fn a_static_member_stays_when_it_closes() {
 }
 
 #[test]
+fn a_static_member_can_leave_by_unsubscribing() {
+    for leaves in [false, true] {
+        let mut w = classic(&[("partition.assignment.strategy", "range"), ("group.instance.id", "i")]);
+        w.subscribe(&["t"]);
+        w.coordinator();
+        w.settle(1, "range", &[]);
+        if leaves {
+            w.member.unsubscribe_instance(w.now);
+        } else {
+            w.member.unsubscribe(w.now);
+        }
+        w.run();
+        assert_eq!(w.waiting.iter().any(|out| leave(&out.request).is_some()), leaves);
+    }
+}
+
+#[test]
 fn the_leader_sees_more_partitions_and_asks_for_a_rebalance() {
     let mut w = eager();
     let (id, _) = w.request(join);

@@ -184,7 +184,10 @@ impl GroupMember {
     /// The request to leave, where there is anybody to take leave of.
     pub(super) fn say_farewell(&mut self, until: Instant, always: bool) {
         let known = match self.speaks {
-            Speaks::Classic => !self.member_id.is_empty() && self.instance_id.is_none(),
+            Speaks::Classic => {
+                let stays = self.instance_id.is_some() && !std::mem::take(&mut self.leaves_instance);
+                !self.member_id.is_empty() && !stays
+            }
             Speaks::Consumer => self.consumer.ever_sent(),
         };
         if known && (always || self.config.leave_group_on_close) {

@@ -82,6 +82,8 @@ pub struct GroupMember {
     config: ConsumerConfig,
     group_id: ByteStr,
     instance_id: Option<ByteStr>,
+    /// The next farewell is said by a static member too.
+    leaves_instance: bool,
     assignors: Vec<Assignor>,
     random: Random,
     metadata: Arc<ClusterMetadata>,
@@ -159,6 +161,7 @@ impl GroupMember {
         let lookups = Lookups::new(backoff());
         let mut member = Self {
             group_id: config.group_id.as_str().into(),
+            leaves_instance: false,
             instance_id: config.group_instance_id.as_deref().map(Into::into),
             assignors,
             random,
@@ -226,6 +229,12 @@ impl GroupMember {
     pub fn unsubscribe(&mut self, now: Now) {
         let patience = self.config.max_poll_interval.max(self.config.api_timeout);
         self.go(now, patience);
+    }
+
+    /// As [`Self::unsubscribe`], and in the classic protocol a static member leaves as well: librdkafka's way.
+    pub fn unsubscribe_instance(&mut self, now: Now) {
+        self.leaves_instance = true;
+        self.unsubscribe(now);
     }
 
     /// Closes the membership within `timeout`: partitions are revoked first, or lost when the time is over. [`GroupEvent::Left`] comes in any case.
