@@ -37,7 +37,7 @@ pub(crate) fn config(values: &[(&str, &str)]) -> ConsumerConfig {
 
 /// Topics by name: id and number of partitions.
 pub(crate) fn cluster(topics: &[(&str, u8, usize)]) -> Arc<ClusterMetadata> {
-    let mut metadata = ClusterMetadata::default();
+    let mut metadata = ClusterMetadata { complete: true, ..ClusterMetadata::default() };
     metadata.brokers.insert(1, Broker { id: 1, host: "h".into(), port: 1, rack: None });
     for (name, id, partitions) in topics {
         let partitions = vec![Partition { leader: Some(1), ..Partition::default() }; *partitions];

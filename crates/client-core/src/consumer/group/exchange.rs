@@ -10,6 +10,7 @@ use super::coordinator::Coordinator;
 use super::event::RequestId;
 use super::membership::{MARGIN, Phase, Speaks};
 use super::request::{GroupOut, GroupRequest, GroupResponse, GroupTarget};
+use super::subscription::Wanted;
 use crate::error::{Disposition, Error, ErrorKind};
 use crate::metadata::BrokerId;
 
@@ -129,7 +130,9 @@ impl GroupMember {
         match self.phase {
             Phase::Unjoined => {
                 let free = self.partitions.proposal().is_none();
-                free && (!self.is_eager() || self.partitions.is_empty()) && self.farewell.is_none()
+                // One who joins without knowing what a pattern matches would get nothing, and join once more.
+                let resolved = self.speaks == Speaks::Consumer || self.wanted.as_ref().is_none_or(Wanted::is_resolved);
+                resolved && free && (!self.is_eager() || self.partitions.is_empty()) && self.farewell.is_none()
             }
             Phase::Syncing => self.assignment_is_planned(),
             Phase::Member => match self.speaks {

@@ -14,6 +14,8 @@ use crate::metadata::ClusterMetadata;
 pub(super) struct Wanted {
     pub(super) subscription: Subscription,
     regex: Option<TopicPattern>,
+    /// For a pattern: all topics were looked through.
+    matched: bool,
     pub(super) topics: BTreeSet<ByteStr>,
 }
 
@@ -27,11 +29,16 @@ impl Wanted {
             Subscription::Topics(topics) => topics.clone(),
             Subscription::Pattern(_) => BTreeSet::new(),
         };
-        Ok(Self { subscription, regex, topics })
+        Ok(Self { subscription, regex, matched: false, topics })
     }
 
     pub(super) fn is_pattern(&self) -> bool {
         self.regex.is_some()
+    }
+
+    /// Whether it is known which topics these are.
+    pub(super) fn is_resolved(&self) -> bool {
+        self.regex.is_none() || self.matched
     }
 
     /// The topics that match a pattern; true where they are others than before.
@@ -45,6 +52,7 @@ impl Wanted {
             .collect();
         let changed = matching != self.topics;
         self.topics = matching;
+        self.matched |= metadata.complete;
         changed
     }
 }
