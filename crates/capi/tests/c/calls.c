@@ -117,6 +117,10 @@ static void show_stack(int number) {
     }
 }
 
+static void *nothing(void *arg) {
+    return arg;
+}
+
 static void sequence(uint64_t seed) {
     seed_of_all = seed;
     random_state = seed + 1;
@@ -132,6 +136,10 @@ static void sequence(uint64_t seed) {
     }
     if (pipe2(pipes, O_NONBLOCK | O_CLOEXEC))
         fail("no pipe", errno);
+    pthread_t first;
+    /* ThreadSanitizer has a thread of its own from the program's first on. */
+    if (!pthread_create(&first, NULL, nothing, NULL))
+        pthread_join(first, NULL);
     /* And a pair of sockets that the library's runtime has for the whole process, from its first use on. */
     int descriptors = count_entries("/proc/self/fd") + 2, tasks = count_entries("/proc/self/task");
     watch_this_thread();

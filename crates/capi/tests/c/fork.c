@@ -131,10 +131,10 @@ static void child(rd_kafka_t *producer, rd_kafka_t *consumer, rd_kafka_topic_t *
     _exit(0);
 }
 
-static volatile int over;
+static int over;
 
 static void *busy(void *unused) {
-    while (!over) {
+    while (!__atomic_load_n(&over, __ATOMIC_RELAXED)) {
         rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, 0);
         produce(rk);
         rd_kafka_destroy(rk);
@@ -170,7 +170,7 @@ int main(int argc, char **argv) {
     pthread_create(&thread, NULL, busy, NULL);
     for (int i = argc > 1 ? atoi(argv[1]) : 10; i > 0; i--)
         one_fork(producer, consumer, topic, queue, 0);
-    over = 1;
+    __atomic_store_n(&over, 1, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
 
     /* The parent's own go on. */
