@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::boundary::guard;
 use crate::fork::Process;
@@ -55,6 +56,8 @@ struct State {
     yielded: bool,
     /// What comes is thrown away.
     closed: bool,
+    /// Threads that wait. To wake nobody costs a system call.
+    waiting: usize,
 }
 
 impl State {
@@ -116,6 +119,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait_for_change<'a>(&self, mut state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        let (mut state, _) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
+    }
+
     fn forward(&self) -> Option<Arc<Self>> {
         self.lock().forward.clone()
     }
@@ -134,7 +144,7 @@ impl Queue {
         if let Some(end) = self.end() {
             return end.push(op);
         }
-        let notify = {
+        let (notify, waiting) = {
             let mut state = self.lock();
             if state.closed {
                 drop(state);
@@ -143,9 +153,12 @@ impl Queue {
             }
             let was_empty = state.is_empty();
             state.push(op);
-            self.changed.notify_one();
-            if was_empty { state.notify.clone() } else { Notify::Nobody }
+            (if was_empty { state.notify.clone() } else { Notify::Nobody }, state.waiting)
         };
+        // Unlocked: whoever wakes takes the lock.
+        if waiting > 0 {
+            self.changed.notify_one();
+        }
         notify.tell();
     }
 
@@ -180,8 +193,7 @@ impl Queue {
             if state.closed || std::mem::take(&mut state.yielded) {
                 return Some(Popped::Yield);
             }
-            let left = deadline.left()?;
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait_for_change(state, deadline.left()?);
         }
     }
 
@@ -251,7 +263,7 @@ impl Queue {
                 return false;
             }
             let Some(left) = deadline.left() else { return false };
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait_for_change(state, left);
         }
     }
 

@@ -39,30 +39,45 @@ impl Deadline {
 /// Counts wakes; threads wait for the count to change. Whoever reads the count before it looks for work misses no wake.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
-    count: Mutex<u64>,
+    state: Mutex<Count>,
     changed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct Count {
+    wakes: u64,
+    /// Threads that wait. To wake nobody costs a system call.
+    waiting: usize,
+}
+
 impl Signal {
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Count> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set(&self) {
-        *self.lock() += 1;
-        self.changed.notify_all();
+        let waiting = {
+            let mut state = self.lock();
+            state.wakes += 1;
+            state.waiting
+        };
+        if waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     pub(crate) fn count(&self) -> u64 {
-        *self.lock()
+        self.lock().wakes
     }
 
     /// Waits until the count is another than `seen`; `false` where the time was up before.
     pub(crate) fn wait(&self, seen: u64, deadline: Deadline) -> bool {
-        let mut count = self.lock();
-        while *count == seen {
+        let mut state = self.lock();
+        while state.wakes == seen {
             let Some(left) = deadline.left() else { return false };
-            count = self.changed.wait_timeout(count, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting += 1;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting -= 1;
         }
         true
     }

@@ -1,5 +1,7 @@
 //! The client on the embedded broker: what only shows with a driver, threads and time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use felice::protocol::messages::{DeleteRecordsRequest, delete_records};
@@ -67,4 +69,30 @@ async fn so_many_before_the_end_begins_where_records_are_left() {
     let leader = client.admin().topic("t").await.unwrap().partitions[0].leader.unwrap();
     client.request_to(leader, request).await.unwrap();
     assert_eq!(values(&client, "t", Seek::BeforeEnd(5)).await, ["8", "9"]);
+}
+
+#[tokio::test]
+async fn what_came_before_the_topic_was_known_keeps_its_order_while_more_comes() {
+    let broker = Broker::start().await.unwrap();
+    let client = Client::connect(broker.bootstrap()).await.unwrap();
+    client.admin().create_topic("t").await.unwrap();
+    let (acknowledged, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let told = acknowledged.clone();
+    let producer = client.producer().buffer_memory(1 << 30);
+    let producer = producer.on_delivery(move |_| told.store(true, Ordering::SeqCst)).build().await.unwrap();
+    let poster = tokio::task::spawn_blocking({
+        let (producer, seen) = (producer.clone(), seen.clone());
+        move || {
+            while !acknowledged.load(Ordering::SeqCst) {
+                let n = seen.fetch_add(1, Ordering::SeqCst);
+                let taken = producer.try_post(&NewRecord::to("t").value(n.to_string())).unwrap();
+                assert!(taken, "{n} records, and none has left");
+            }
+        }
+    });
+    poster.await.unwrap();
+    producer.flush().await.unwrap();
+    let expected: Vec<String> = (0..seen.load(Ordering::SeqCst)).map(|n| n.to_string()).collect();
+    let came = values(&client, "t", Seek::Start).await;
+    assert!(came == expected, "{} of {} records, or another order", came.len(), expected.len());
 }

@@ -19,7 +19,7 @@ use crate::wait::Deadline;
 impl ConsumerSide {
     /// The program asks for messages.
     #[inline]
-    pub(super) fn note_poll(&self) {
+    pub(crate) fn note_poll(&self) {
         if !self.polled.load(Ordering::Relaxed) {
             self.polled.store(true, Ordering::Release);
         }

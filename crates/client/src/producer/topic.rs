@@ -77,6 +77,8 @@ pub(crate) struct TopicEntry {
     /// Where records without a key go for now.
     sticky: AtomicUsize,
     waiting: Mutex<WaitingLine>,
+    /// Held by whoever moves records from the line into batches, so that they keep their order.
+    moving: Mutex<()>,
     pub(crate) has_waiting: AtomicBool,
     /// When it was first asked for.
     pub(crate) since: Instant,
@@ -90,6 +92,7 @@ impl TopicEntry {
             known: ArcSwapOption::empty(),
             sticky: AtomicUsize::new(usize::try_from(seed & 0xffff).unwrap_or(0)),
             waiting: Mutex::default(),
+            moving: Mutex::default(),
             has_waiting: AtomicBool::new(false),
             since: crate::clock::instant(),
         }
@@ -97,6 +100,10 @@ impl TopicEntry {
 
     pub(crate) fn waiting(&self) -> MutexGuard<'_, WaitingLine> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn moving(&self) -> MutexGuard<'_, ()> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn sticky(&self, count: usize) -> usize {

@@ -1,5 +1,7 @@
 //! A topic from its first record on: records stand in line until its partitions are known, and are appended to them then.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 
@@ -20,6 +22,9 @@ use crate::producer::finished::{FinishedBatch, RecordTag, Remains};
 use crate::producer::memory::Beyond;
 use crate::producer::record::NewRecord;
 use crate::producer::topic::{Partitions, Slot, TopicEntry, WaitingRecord};
+
+/// Records that leave the line at once: many more than one, so that whoever adds one shortens it.
+const LINE_STEP: usize = 64;
 
 impl ProducerShared {
     pub(super) fn topic(&self, name: &str) -> Arc<TopicEntry> {
@@ -69,7 +74,8 @@ impl ProducerShared {
         }
         let cell = pending.then(WaitingCell::new);
         line.records.push_back(WaitingRecord {
-            record: NewRecord { timestamp: Some(timestamp), ..record.clone().into_owned() },
+            // The topic's name is the entry's.
+            record: NewRecord { topic: Cow::Borrowed(""), timestamp: Some(timestamp), ..record.clone() }.into_owned(),
             timestamp,
             cell: cell.clone(),
             tag,
@@ -82,6 +88,13 @@ impl ProducerShared {
         drop(line);
         if first {
             self.driver.poke();
+        }
+        // Known, and not published: the driver empties the line. Who adds to it takes more out, or it would grow as fast as it is emptied, and
+        // the driver do nothing else. A partitioner of the program's may wait for the driver, so that one is called by the driver alone.
+        if self.hooks.choose_partition.is_none()
+            && let Some(partitions) = &*topic.known.load()
+        {
+            self.shorten_line(topic, partitions);
         }
         Ok(cell.map(|cell| Pending(PendingState::Waiting(cell))))
     }
@@ -147,43 +160,63 @@ impl ProducerShared {
 
     /// Encodes the records that waited, in order; the line is over only when nobody is in it any more.
     fn empty_line(&self, topic: &TopicEntry, partitions: &Arc<Partitions>) {
-        loop {
-            let records = {
+        while !self.shorten_line(topic, partitions) {}
+    }
+
+    /// Encodes some of the records that waited; `true` where nobody is in the line any more.
+    fn shorten_line(&self, topic: &TopicEntry, partitions: &Arc<Partitions>) -> bool {
+        let mut refused = Vec::new();
+        {
+            let _moving = topic.moving();
+            let records: Vec<WaitingRecord> = {
                 let mut line = topic.waiting();
+                if line.over {
+                    return true;
+                }
                 if line.records.is_empty() {
                     line.over = true;
+                    line.records = VecDeque::new();
                     // Published within the line's lock: whoever finds the line over finds the partitions.
                     topic.partitions.store(Some(partitions.clone()));
                     topic.has_waiting.store(false, Ordering::SeqCst);
                     self.progressed.notify_waiters();
-                    return;
+                    return true;
                 }
-                std::mem::take(&mut line.records)
+                let some = line.records.len().min(LINE_STEP);
+                line.records.drain(..some).collect()
             };
             for waiting in records {
                 self.waiting_records.fetch_sub(1, Ordering::SeqCst);
-                let timestamp = waiting.timestamp;
-                let cell = waiting.cell.clone();
-                let appended = self.append_to(
-                    topic,
-                    partitions,
-                    &Incoming { record: &waiting.record, timestamp, tag: waiting.tag },
-                    &Beyond(&self.memory),
-                    |batch, index| {
-                        if let Some(tag) = waiting.tag {
-                            batch.tag(index, tag);
-                        }
-                        if let Some(cell) = &cell {
-                            cell.moved(batch.completion(), index, timestamp);
-                        }
-                    },
-                );
-                self.memory.release(waiting.reserved);
-                if let Err(Refusal::Error(error)) = appended {
-                    self.fail_waiting(topic, waiting, error);
+                if let Err(Refusal::Error(error)) = self.append_waiting(topic, partitions, &waiting) {
+                    refused.push((waiting, error));
                 }
             }
         }
+        // With nothing locked: the program may hear of it.
+        for (waiting, error) in refused {
+            self.fail_waiting(topic, waiting, error);
+        }
+        false
+    }
+
+    fn append_waiting(
+        &self,
+        topic: &TopicEntry,
+        partitions: &Partitions,
+        waiting: &WaitingRecord,
+    ) -> Result<(), Refusal> {
+        let WaitingRecord { record, timestamp, tag, reserved, .. } = waiting;
+        let incoming = Incoming { record, timestamp: *timestamp, tag: *tag };
+        let appended = self.append_to(topic, partitions, &incoming, &Beyond(&self.memory), |batch, index| {
+            if let Some(tag) = tag {
+                batch.tag(index, *tag);
+            }
+            if let Some(cell) = &waiting.cell {
+                cell.moved(batch.completion(), index, *timestamp);
+            }
+        });
+        self.memory.release(*reserved);
+        appended
     }
 
     /// Gives up records whose topic did not become known in time; returns when to look again.
@@ -241,7 +274,8 @@ impl ProducerShared {
         self.progressed.notify_waiters();
     }
 
-    fn fail_waiting(&self, topic: &TopicEntry, waiting: WaitingRecord, error: Error) {
+    fn fail_waiting(&self, topic: &TopicEntry, mut waiting: WaitingRecord, error: Error) {
+        waiting.record.topic = Cow::Owned(topic.name.as_str().to_owned());
         self.note_failure(1, &error);
         if let Some(on_delivery) = &self.hooks.on_delivery {
             on_delivery(&BatchReport {
