@@ -2,8 +2,8 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
+use std::time::{Duration, Instant};
 
 use felice::raw::Setup;
 use felice::{Client, Error, ErrorKind};
@@ -62,6 +62,12 @@ impl Drop for Counted {
     }
 }
 
+/// Held by whatever calls the program on driver threads: the handle's end waits until nobody has it. Nothing is sent.
+pub(crate) type Alive = mpsc::Sender<()>;
+
+/// Driver threads that do not come back from the program's callbacks are waited for as long as this when a handle ends.
+const DRIVER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// `rd_kafka_t`: what a program's pointer leads to. Whatever works for a handle holds an [`Arc`] of it; the program has one too.
 #[derive(Debug)]
 pub struct Kafka {
@@ -82,6 +88,8 @@ pub struct Kafka {
     pub(crate) since: Instant,
     /// It is being destroyed.
     ending: AtomicBool,
+    /// Ends with the last [`Alive`].
+    driver: Mutex<mpsc::Receiver<()>>,
     /// Of the Admin API.
     pub(crate) requests: crate::admin::Requests,
     pub(crate) fatal: Arc<Fatal>,
@@ -124,10 +132,16 @@ impl Kafka {
         let errors = conf.callbacks.error_cb.is_some() || conf.enabled_events & kind::ERROR != 0;
         let brokers = Arc::new(Brokers::new(log.clone(), main.clone(), errors, conf));
         brokers.configured(properties.client_config()?.bootstrap.into_iter());
-        let seen = brokers.clone();
+        let (alive, driver) = mpsc::channel();
+        let (seen, observes) = (brokers.clone(), alive.clone());
         let sasl = Sasl::new(conf, &main);
-        let setup = Setup::default().observer(move |what| seen.see(what)).tokens(sasl.tokens(conf));
-        let client = match sockets::connector(conf, &brokers.sockets) {
+        let setup = Setup::default()
+            .observer(move |what| {
+                let _alive: &Alive = &observes;
+                seen.see(what);
+            })
+            .tokens(sasl.tokens(conf));
+        let client = match sockets::connector(conf, &brokers.sockets, &alive) {
             Some(connector) => setup.connector(connector).client(properties.clone())?,
             None => setup.client(properties.clone())?,
         };
@@ -161,6 +175,7 @@ impl Kafka {
             background: Background::default(),
             since: Instant::now(),
             ending: AtomicBool::new(false),
+            driver: Mutex::new(driver),
             requests: crate::admin::Requests::default(),
             fatal,
             leaders: Leaders::default(),
@@ -235,6 +250,17 @@ impl Kafka {
         // SAFETY: the message was taken out of a queue, and nobody else has it.
         if !self.conf.interceptors.consumes_unseen() && unsafe { (*message).err } == RespErr::NO_ERROR {
             self.intercept(|all, rk| all.on_consume(rk, message));
+        }
+    }
+
+    /// Ends what works for the handle on driver threads and waits for it: nothing calls the program afterwards. A callback on such a thread that
+    /// destroys its own handle cannot wait for itself.
+    fn end_driver(&self) {
+        felice::raw::stop(&self.client);
+        if !felice::raw::is_driver_thread() {
+            let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody sends: it fails once all senders are gone.
+            let _ = driver.recv_timeout(DRIVER_PATIENCE);
         }
     }
 
@@ -346,6 +372,7 @@ pub unsafe extern "C" fn rd_kafka_destroy_flags(rk: *mut Kafka, flags: c_int) {
         kafka.sasl.end();
         kafka.background.end();
         kafka.log.detach();
+        kafka.end_driver();
     });
 }
 

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::conf::Conf;
 use crate::conf::callbacks::{ClosesocketCb, ConnectCb, ResolveCb, SocketCb};
+use crate::handle::Alive;
 
 /// Which addresses are wanted (`broker.address.family`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +80,11 @@ struct Callbacks {
     connect: Option<ConnectCb>,
     close: Option<ClosesocketCb>,
     opaque: Opaque,
+    _alive: Alive,
 }
 
 /// Where a handle's sockets come from; `None` where it is the system alone. Those that are opened stand in `sockets`.
-pub(crate) fn connector(conf: &Conf, sockets: &Arc<Sockets>) -> Option<Arc<dyn Connector>> {
+pub(crate) fn connector(conf: &Conf, sockets: &Arc<Sockets>, alive: &Alive) -> Option<Arc<dyn Connector>> {
     let family = match conf.text("broker.address.family") {
         Some("v4") => Family::V4,
         Some("v6") => Family::V6,
@@ -107,6 +109,7 @@ pub(crate) fn connector(conf: &Conf, sockets: &Arc<Sockets>) -> Option<Arc<dyn C
         connect: callbacks.connect_cb,
         close: callbacks.closesocket_cb,
         opaque: Opaque(conf.opaque),
+        _alive: alive.clone(),
     }))
 }
 

@@ -42,6 +42,16 @@ pub fn threads() -> usize {
     crate::runtime::threads()
 }
 
+/// Ends a client's driver soon, whatever is left of the client: its connections close, and what was in flight is given up.
+pub fn stop(client: &Client) {
+    client.driver().stop();
+}
+
+/// Whether this is a driver thread, which must not wait for a driver.
+pub fn is_driver_thread() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
 /// Keeps other threads from making or ending driver threads as long as it lives, so that the process can be forked.
 #[derive(Debug)]
 pub struct Hold {

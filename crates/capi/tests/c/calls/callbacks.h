@@ -213,7 +213,8 @@ static void make_handle(struct handle *handle) {
         rd_kafka_conf_t *conf = chance(98) ? some_conf() : NULL;
         rd_kafka_type_t type = chance(50) ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER;
         if (conf) {
-            const char *other = world[below(HANDLES)].bootstraps;
+            char other[ADDRESSES];
+            some_bootstraps(other);
             int kind = below(100);
             if (kind < 65)
                 V(0, rd_kafka_conf_set(conf, "test.mock.num.brokers", chance(50) ? "1" : "3", NULL, 0));
@@ -229,10 +230,8 @@ static void make_handle(struct handle *handle) {
             V(0, rd_kafka_conf_destroy(conf));
         handle->type = type;
         handle->rk = rk;
-        *handle->bootstraps = 0;
         rd_kafka_mock_cluster_t *mock = rk ? E(0, rd_kafka_handle_mock_cluster(rk)) : NULL;
-        if (mock)
-            snprintf(handle->bootstraps, sizeof handle->bootstraps, "%s", E(0, rd_kafka_mock_cluster_bootstraps(mock)));
+        set_bootstraps(handle, mock ? E(0, rd_kafka_mock_cluster_bootstraps(mock)) : "");
     }
     pthread_rwlock_unlock(&handle->lock);
 }

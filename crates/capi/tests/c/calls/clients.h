@@ -432,9 +432,13 @@ static void do_handle(struct handle *handle) {
     case 7:
         V(ms, rd_kafka_controllerid(rk, ms));
         break;
-    case 8:
-        V(0, rd_kafka_brokers_add(rk, chance(50) ? "127.0.0.1:1,bad:port:,," : world[below(HANDLES)].bootstraps));
+    case 8: {
+        char addresses[ADDRESSES] = "127.0.0.1:1,bad:port:,,";
+        if (chance(50))
+            some_bootstraps(addresses);
+        V(0, rd_kafka_brokers_add(rk, addresses));
         break;
+    }
     case 9: {
         size_t count;
         V(0, rd_kafka_mem_free(rk, rd_kafka_brokers_learned_ids(rk, &count)));

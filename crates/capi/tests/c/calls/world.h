@@ -4,6 +4,7 @@
 #define WORLD_H
 
 #define HANDLES 3
+#define ADDRESSES 256
 #define TOPICS 4
 #define QUEUES 6
 #define KEPT 24
@@ -29,7 +30,7 @@ struct handle {
     rd_kafka_event_t *events[KEPT];
     pthread_rwlock_t mock_lock;
     rd_kafka_mock_cluster_t *mock; /* made by the program */
-    char bootstraps[256];
+    char bootstraps[ADDRESSES];
 };
 
 static struct handle world[HANDLES];
@@ -51,6 +52,22 @@ static uint64_t draw(void) {
 
 static int below(int n) { return (int)(draw() % (uint64_t)n); }
 static int chance(int percent) { return below(100) < percent; }
+
+static pthread_mutex_t bootstraps = PTHREAD_MUTEX_INITIALIZER;
+
+static void set_bootstraps(struct handle *handle, const char *addresses) {
+    pthread_mutex_lock(&bootstraps);
+    snprintf(handle->bootstraps, ADDRESSES, "%s", addresses);
+    pthread_mutex_unlock(&bootstraps);
+}
+
+/* Of any handle; it may have none. */
+static void some_bootstraps(char *addresses) {
+    pthread_mutex_lock(&bootstraps);
+    memcpy(addresses, world[below(HANDLES)].bootstraps, ADDRESSES);
+    pthread_mutex_unlock(&bootstraps);
+}
+
 #define PICK(array) ((array)[below((int)(sizeof(array) / sizeof *(array)))])
 
 static const char *some_topic(void) {
