@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use felice::raw::{ClusterMetadata, Frame, NOT_SET_UP, NOT_USED, Observed};
+use felice::raw::{ClusterMetadata, ConnectError, ConnectErrorKind, Frame, NOT_SET_UP, NOT_USED, Observed};
 use felice::{Error, ErrorKind};
 
 use crate::boundary::{guard, text};
@@ -461,7 +461,9 @@ impl Brokers {
 
     fn broken(&self, connection: u64, error: &Error) {
         let Some((name, was, after)) = self.gone(connection) else { return };
+        let unresolved = unresolved(error);
         let code = match error.kind() {
+            _ if unresolved.is_some() => RespErr::RESOLVE,
             ErrorKind::Tls => RespErr::SSL,
             ErrorKind::Authentication => RespErr::AUTHENTICATION,
             _ => RespErr::TRANSPORT,
@@ -471,6 +473,7 @@ impl Brokers {
             _ if idle => "Connection max idle time exceeded".to_owned(),
             _ if error.message() == NOT_SET_UP => "Connection setup timed out".to_owned(),
             State::Up => "Disconnected".to_owned(),
+            _ if let Some(text) = unresolved => text,
             _ => error.message().to_owned(),
         };
         let text = format!("{name}: {what} (after {}ms in state {})", after.as_millis(), was.name());
@@ -504,6 +507,20 @@ impl Brokers {
             self.tell(RespErr::ALL_BROKERS_DOWN, &format!("{count}/{count} brokers are down"));
         }
     }
+}
+
+/// The text of a name that is not known, where an error is that.
+fn unresolved(error: &Error) -> Option<String> {
+    let error: &ConnectError = std::error::Error::source(error)?.downcast_ref()?;
+    let unknown = error.kind() == ConnectErrorKind::UnknownHost;
+    unknown.then(|| match error.decisive() {
+        Some(attempt) => {
+            let cause = attempt.cause.to_string();
+            let cause = cause.strip_prefix("failed to lookup address information: ").unwrap_or(&cause);
+            format!("Failed to resolve '{}': {cause}", error.target())
+        }
+        None => format!("Failed to resolve '{}'", error.target()),
+    })
 }
 
 /// The ids of the brokers that metadata has named, in memory for the program to free; `cntp` gets how many.

@@ -95,6 +95,8 @@ pub struct Kafka {
     pub(crate) fatal: Arc<Fatal>,
     /// Of partitions whose ends were asked for.
     pub(crate) leaders: Leaders,
+    /// `rd_kafka_init_transactions` ran out of time, and is to be called again before anything else of its kind.
+    pub(crate) initializes: AtomicBool,
     /// The process that made it: in a forked child nothing of it works.
     process: Process,
     this: Weak<Self>,
@@ -108,6 +110,7 @@ impl Kafka {
     /// Takes the configuration over where it succeeds, leaving an empty one.
     fn new(kind: c_int, conf: &mut Conf) -> Result<Arc<Self>, Error> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        let since = Instant::now();
         let (kind_name, client_kind) = match kind {
             PRODUCER => ("producer", ClientKind::Producer),
             CONSUMER => ("consumer", ClientKind::Consumer),
@@ -173,12 +176,13 @@ impl Kafka {
             brokers,
             sasl,
             background: Background::default(),
-            since: Instant::now(),
+            since,
             ending: AtomicBool::new(false),
             driver: Mutex::new(driver),
             requests: crate::admin::Requests::default(),
             fatal,
             leaders: Leaders::default(),
+            initializes: AtomicBool::new(false),
             process: Process::this(),
             this: this.clone(),
             mock,

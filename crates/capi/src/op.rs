@@ -50,7 +50,9 @@ impl Op {
     /// Whether it goes before records that came earlier.
     pub(crate) fn is_urgent(&self) -> bool {
         match self {
-            Self::Deliveries(_) | Self::Messages(_) | Self::ConsumerError(_) => false,
+            Self::Deliveries(_) | Self::Messages(_) => false,
+            // One of the group comes before the rebalance that follows from it.
+            Self::ConsumerError(failure) => !failure.is_of_partition(),
             Self::Error { .. }
             | Self::Stats(_)
             | Self::Log(_)

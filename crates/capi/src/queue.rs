@@ -80,7 +80,13 @@ impl State {
         loop {
             match self.ops.front_mut()? {
                 Op::Messages(messages) => match messages.next() {
-                    Some(message) => return Some(Popped::Message(message)),
+                    Some(message) => {
+                        // A queue without records is empty: the next ones are told of.
+                        if !messages.prepare() {
+                            drop(self.ops.pop_front());
+                        }
+                        return Some(Popped::Message(message));
+                    }
                     None => drop(self.ops.pop_front()),
                 },
                 op if op.is_outdated() => drop(self.ops.pop_front()),
@@ -208,15 +214,16 @@ impl Queue {
             return to.pop_messages(into);
         }
         let mut filled = 0;
-        while filled < into.len() && state.urgent.is_empty() {
+        while state.urgent.is_empty() {
             let Some(Op::Messages(messages)) = state.ops.front_mut() else { break };
-            match (messages.next(), into.get_mut(filled)) {
-                (Some(message), Some(place)) => {
-                    *place = message;
-                    filled += 1;
-                }
-                _ => drop(state.ops.pop_front()),
+            if messages.is_outdated() || !messages.prepare() {
+                drop(state.ops.pop_front());
+                continue;
             }
+            let Some(place) = into.get_mut(filled) else { break };
+            let Some(message) = messages.next() else { break };
+            *place = message;
+            filled += 1;
         }
         filled
     }

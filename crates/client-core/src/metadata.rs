@@ -335,7 +335,8 @@ impl MetadataCore {
         snapshot.names =
             snapshot.topics.values().filter(|t| t.id != Uuid::default()).map(|t| (t.id, t.name.clone())).collect();
         self.snapshot = Arc::new(snapshot);
-        let pause = if retry { self.backoff.next() } else { self.max_age };
+        // A topic that was just created takes its time: asking before the first pause is over is of no use.
+        let pause = if retry { self.backoff.next().max(self.backoff.first()) } else { self.max_age };
         if !retry {
             self.backoff.reset();
         }

@@ -19,7 +19,9 @@ pub use felice_client_core::consumer::group::{
 };
 use felice_client_core::error::Error;
 pub use felice_client_core::metadata::ClusterMetadata;
-pub use felice_net::{BoxFuture, Connector, SocketOptions, Tcp, TcpConnector, Transport};
+pub use felice_net::{
+    BoxFuture, ConnectError, ConnectErrorKind, Connector, SocketOptions, Tcp, TcpConnector, Transport,
+};
 use felice_protocol::primitives::ByteStr;
 pub use felice_protocol::primitives::Frame;
 pub use felice_protocol::time::{Instant, Now};

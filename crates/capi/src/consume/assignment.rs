@@ -1,6 +1,7 @@
 //! What is read: `rd_kafka_assign`, whole and by steps. It is also how a program answers a rebalance.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use felice::{OffsetAndMetadata, TopicPartition};
 
@@ -113,11 +114,16 @@ impl ConsumerSide {
                 let Some(slot) = self.slot(state, &named.partition) else { continue };
                 slot.set_used(Use::Assigned);
                 let (version, turn) = (slot.bump(), slot.next_turn());
+                // What the program is told is what librdkafka makes of no offset.
+                let asked = if named.offset == offset::INVALID { offset::STORED } else { named.offset };
+                slot.asked.set(asked, named.leader_epoch);
                 slot.app.clear();
                 slot.stored.clear();
                 slot.queue.forward_by_default(&self.queue);
                 state.assigned.insert(named.partition, slot.clone());
-                if matches!(named.offset, offset::INVALID | offset::STORED) {
+                let looks = matches!(named.offset, offset::INVALID | offset::STORED);
+                slot.looking.store(looks, Ordering::Release);
+                if looks {
                     change.lookups.push(Starting { slot, turn });
                 } else {
                     change.starts.push((slot, version, named.offset));
@@ -159,7 +165,8 @@ impl ConsumerSide {
         slot.set_used(Use::None);
         slot.bump();
         slot.next_turn();
-        slot.paused.store(false, std::sync::atomic::Ordering::Release);
+        slot.looking.store(false, Ordering::Release);
+        slot.paused.store(false, Ordering::Release);
         slot.app.clear();
         slot.store(offset::INVALID, -1, &[]);
         slot.queue.purge_outdated();
@@ -233,7 +240,7 @@ pub unsafe extern "C" fn rd_kafka_incremental_unassign(
     guard(std::ptr::null_mut(), || unsafe { step(rk, partitions, Method::Remove) })
 }
 
-/// What is assigned, as a list for the program to destroy.
+/// What is assigned, with the offsets that the program assigned, as a list for it to destroy.
 ///
 /// # Safety
 /// `rk` came from `rd_kafka_new`; `partitions` is writable.
@@ -245,9 +252,18 @@ pub unsafe extern "C" fn rd_kafka_assignment(rk: *mut Kafka, partitions: *mut *m
             Ok(side) => side,
             Err(err) => return err,
         };
-        let names: Vec<TopicPartition> = side.state().assigned.keys().cloned().collect();
+        let mut list = List::new();
+        for slot in side.state().assigned.values() {
+            let place = Place {
+                partition: slot.name.clone(),
+                offset: slot.asked.offset(),
+                leader_epoch: slot.asked.epoch(),
+                metadata: Vec::new(),
+            };
+            list.add_place(&place, RespErr::NO_ERROR);
+        }
         // SAFETY: the caller vouches for the place.
-        unsafe { partitions.write(List::of(&names).give_away()) };
+        unsafe { partitions.write(list.give_away()) };
         RespErr::NO_ERROR
     })
 }

@@ -12,11 +12,11 @@ use super::work::{Out, Work};
 use super::{ConsumerSide, grouped, wait};
 use crate::boundary::guard;
 use crate::handle::Kafka;
-use crate::list::{List, read, write};
+use crate::list::{List, Place, read, write};
 use crate::op::Op;
 use crate::queue::{Queue, QueueRef};
 use crate::topic::Topic;
-use crate::types::{Message, RespErr, TopicPartitionList};
+use crate::types::{Message, RespErr, TopicPartitionList, offset};
 use crate::wait::Deadline;
 
 /// Called with what came of a commit.
@@ -61,8 +61,8 @@ impl CommitResult {
 pub(super) enum CommitReply {
     /// Nobody.
     Background,
-    /// A call that waits.
-    Sync(mpsc::Sender<CommitResult>),
+    /// A call that waits, and whether it has a callback of its own.
+    Sync(mpsc::Sender<CommitResult>, bool),
     /// A queue, with the callback that is called from there.
     Queue(Arc<Queue>, Option<CommitCb>, Opaque),
 }
@@ -70,29 +70,37 @@ pub(super) enum CommitReply {
 /// A commit on its way.
 #[derive(Debug)]
 pub(super) struct Commit {
+    /// What is not an offset is not committed, and only told of.
     pub(super) offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     pub(super) reply: CommitReply,
 }
 
+/// Whether it can be committed.
+pub(super) fn is_one((_, place): &(TopicPartition, OffsetAndMetadata)) -> bool {
+    place.offset >= 0
+}
+
 impl ConsumerSide {
-    /// What is stored and not committed, of all that is assigned or of these.
-    fn uncommitted(&self, of: Option<&[TopicPartition]>) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+    /// All that is assigned, with what is stored and not committed.
+    fn uncommitted(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         let state = self.state();
-        let slots: Vec<&Arc<Slot>> = match of {
-            None if state.legacy => state.slots.values().collect(),
-            None => state.assigned.values().collect(),
-            Some(names) => names.iter().filter_map(|name| state.slots.get(name)).collect(),
+        let slots = if state.legacy { &state.slots } else { &state.assigned };
+        let place = |slot: &Arc<Slot>| {
+            if slot.is_uncommitted() && (!state.legacy || self.file(slot).is_none()) {
+                return stored(slot);
+            }
+            let nothing = OffsetAndMetadata { offset: offset::INVALID, ..OffsetAndMetadata::new(0) };
+            (slot.name.clone(), nothing)
         };
-        let ours = |slot: &&Arc<Slot>| slot.is_uncommitted() && (!state.legacy || self.file(slot).is_none());
-        slots.into_iter().filter(ours).map(|slot| stored(slot)).collect()
+        slots.values().map(place).collect()
     }
 
     pub(super) fn commit_in_background(&self) {
         if self.state().lost {
             return;
         }
-        let offsets = self.uncommitted(None);
-        if !offsets.is_empty() {
+        let offsets = self.uncommitted();
+        if offsets.iter().any(is_one) {
             self.command(|work| work.commit(offsets, CommitReply::Background));
         }
     }
@@ -101,21 +109,24 @@ impl ConsumerSide {
     fn commit(&self, named: Option<Vec<(TopicPartition, OffsetAndMetadata)>>, reply: CommitReply) {
         let refused = match &named {
             None if self.state().lost => Some(RespErr::ASSIGNMENT_LOST),
-            None => None,
-            Some(named) => named.is_empty().then_some(RespErr::NO_OFFSET),
+            None | Some(_) => None,
         };
-        let offsets = named.unwrap_or_else(|| self.uncommitted(None));
-        let refused = refused.or(offsets.is_empty().then_some(RespErr::NO_OFFSET));
+        let offsets = named.unwrap_or_else(|| self.uncommitted());
+        let refused = refused.or((!offsets.iter().any(is_one)).then_some(RespErr::NO_OFFSET));
         self.command(move |work| match refused {
             Some(err) => work.committed(super::commit::Commit { offsets, reply }, Err(err)),
             None => work.commit(offsets, reply),
         });
     }
 
-    /// Commits and waits.
-    fn commit_now(&self, named: Option<Vec<(TopicPartition, OffsetAndMetadata)>>) -> Result<CommitResult, RespErr> {
+    /// Commits and waits; a callback of the call's `own` is called in place of the handle's.
+    fn commit_now(
+        &self,
+        named: Option<Vec<(TopicPartition, OffsetAndMetadata)>>,
+        own: bool,
+    ) -> Result<CommitResult, RespErr> {
         let (told, answer) = mpsc::channel();
-        self.commit(named, CommitReply::Sync(told));
+        self.commit(named, CommitReply::Sync(told, own));
         wait(&answer, Deadline::NEVER)
     }
 
@@ -124,7 +135,7 @@ impl ConsumerSide {
             self.commit(named, CommitReply::Background);
             return RespErr::NO_ERROR;
         }
-        self.commit_now(named).map_or_else(|err| err, |result| result.err)
+        self.commit_now(named, false).map_or_else(|err| err, |result| result.err)
     }
 }
 
@@ -134,16 +145,21 @@ impl Work<'_, '_> {
         let codes: BTreeMap<TopicPartition, ErrorCode> =
             result.as_ref().cloned().unwrap_or_default().into_iter().collect();
         let request = result.err().unwrap_or(RespErr::NO_ERROR);
-        let (mut wrong, mut last) = (0, RespErr::NO_ERROR);
+        let (mut wrong, mut asked, mut last) = (0, 0, RespErr::NO_ERROR);
         let lost = self.side.state().lost;
         let mut answered = Vec::new();
         for (partition, place) in commit.offsets {
             let err = match codes.get(&partition) {
+                _ if place.offset < 0 => {
+                    answered.push((partition, place, RespErr::NO_ERROR));
+                    continue;
+                }
                 // What a broker would say who was asked.
                 Some(&ErrorCode::ILLEGAL_GENERATION) if lost => RespErr(ErrorCode::UNKNOWN_MEMBER_ID.0.into()),
                 Some(code) => RespErr(code.0.into()),
                 None => request,
             };
+            asked += 1;
             if err == RespErr::NO_ERROR {
                 if let Some(slot) = self.side.state().slots.get(&partition) {
                     slot.committed.set(place.offset, place.leader_epoch);
@@ -155,7 +171,7 @@ impl Work<'_, '_> {
             answered.push((partition, place, err));
         }
         let err = match request {
-            RespErr::NO_ERROR if wrong == answered.len() => last,
+            RespErr::NO_ERROR if wrong == asked => last,
             RespErr::NO_ERROR => RespErr::NO_ERROR,
             err => err,
         };
@@ -172,7 +188,7 @@ impl Work<'_, '_> {
         if !hides && !self.side.interceptors.commits_unseen() {
             self.carry.out.push(Out::Show(CommitResult { err, list: list(), own: None }));
         }
-        let own = matches!(commit.reply, CommitReply::Queue(_, Some(_), _));
+        let own = matches!(commit.reply, CommitReply::Queue(_, Some(_), _) | CommitReply::Sync(_, true));
         if self.side.settings.tells_commit && !own && !self.side.state().silent {
             let result = CommitResult { err, list: list(), own: None };
             let main = self.side.main.clone();
@@ -180,7 +196,7 @@ impl Work<'_, '_> {
         }
         match commit.reply {
             CommitReply::Background => {}
-            CommitReply::Sync(told) => {
+            CommitReply::Sync(told, _) => {
                 self.carry.out.push(Out::Answer(told, CommitResult { err, list: list(), own: None }));
             }
             CommitReply::Queue(queue, callback, opaque) => {
@@ -191,7 +207,7 @@ impl Work<'_, '_> {
     }
 }
 
-/// The offsets of a list that are ones; `None` for NULL, `Err` where a name is none.
+/// The offsets of a list; `None` for NULL, `Err` where a name is none.
 ///
 /// # Safety
 /// `list` is NULL or came from `rd_kafka_topic_partition_list_new`.
@@ -201,7 +217,7 @@ unsafe fn named(list: *const TopicPartitionList) -> Result<Option<Vec<(TopicPart
     }
     // SAFETY: the caller vouches for the list.
     let list = unsafe { read(list) }.ok_or(RespErr::INVALID_ARG)?;
-    Ok(Some(list.iter().filter(|named| named.offset >= 0).map(|named| named.to_commit()).collect()))
+    Ok(Some(list.iter().map(Place::to_commit).collect()))
 }
 
 /// Commits these offsets; NULL commits what is stored of what is assigned. Waits unless `is_async`; then the handle's callback tells.
@@ -274,7 +290,7 @@ pub unsafe extern "C" fn rd_kafka_commit_queue(
             side.commit(named, CommitReply::Queue(queue.queue.clone(), cb, opaque));
             return RespErr::NO_ERROR;
         }
-        match side.commit_now(named) {
+        match side.commit_now(named, cb.is_some()) {
             Ok(result) => {
                 if let Some(cb) = cb {
                     // SAFETY: the program's own function; the list lives until it has come back.

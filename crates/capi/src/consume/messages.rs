@@ -35,23 +35,30 @@ impl Messages {
     /// The next message, the program's from here on; `None` where there is none, or what is left is of an older version.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<*mut Message> {
-        if self.is_outdated() {
+        if self.is_outdated() || !self.prepare() {
             return None;
         }
+        let ready = self.ready.as_mut()?;
+        let epoch = ready.leader_epoch();
+        let message = ready.take()?;
+        // SAFETY: it was taken just now; nobody else has it.
+        let taken = unsafe { &*message };
+        if taken.err == RespErr::NO_ERROR {
+            self.slot.took(taken.offset + 1, epoch);
+        }
+        Some(message)
+    }
+
+    /// Reads the next run of messages where the last one is over; `false` where nothing is left.
+    #[inline]
+    pub(crate) fn prepare(&mut self) -> bool {
         loop {
-            if let Some(ready) = &mut self.ready {
-                let epoch = ready.leader_epoch();
-                if let Some(message) = ready.take() {
-                    // SAFETY: it was taken just now; nobody else has it.
-                    let taken = unsafe { &*message };
-                    if taken.err == RespErr::NO_ERROR {
-                        self.slot.took(taken.offset + 1, epoch);
-                    }
-                    return Some(message);
-                }
-                self.ready = None;
+            if self.ready.as_ref().is_some_and(|ready| ready.left() > 0) {
+                return true;
             }
-            match Ready::read(self.batch.as_mut()?, &self.topics) {
+            self.ready = None;
+            let Some(batch) = self.batch.as_mut() else { return false };
+            match Ready::read(batch, &self.topics) {
                 Some(Ok(ready)) => {
                     self.slot.received.0.fetch_add(ready.left() as u64, Ordering::Relaxed);
                     self.ready = Some(ready);
@@ -126,6 +133,11 @@ impl Failure {
         self.offset = offset;
         self.of = Some((slot.clone(), version));
         self
+    }
+
+    /// Whether its place is among the messages of a partition.
+    pub(crate) fn is_of_partition(&self) -> bool {
+        self.of.is_some()
     }
 
     pub(crate) fn is_outdated(&self) -> bool {

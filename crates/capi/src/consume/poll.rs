@@ -10,7 +10,7 @@ use super::slot::Slot;
 use super::{ConsumerSide, side};
 use crate::boundary::{guard, set_last_error, text};
 use crate::handle::Kafka;
-use crate::op::{Op, Serve, Served, serve};
+use crate::op::{Op, Serve, Served, serve, was_yielded};
 use crate::queue::{Queue, QueueRef};
 use crate::topic::Topic;
 use crate::types::{Message, RespErr, offset};
@@ -103,6 +103,8 @@ pub(super) fn fill(kafka: &Kafka, queue: &Queue, messages: &mut [*mut Message], 
             Served::Message(message) => message,
             Served::Op(Op::ConsumerError(failure)) => failure.into_message(),
             Served::Op(_) => continue,
+            // As in librdkafka, a callback does not end this wait; it may be one of several whose errors a program raises together.
+            Served::Nothing if was_yielded() => continue,
             Served::Nothing => break,
         };
         if let Some(place) = messages.get_mut(filled) {

@@ -21,7 +21,7 @@ impl ConsumerSide {
     pub(super) fn seek(&self, partition: &TopicPartition, to: i64) -> RespErr {
         let state = self.state();
         let Some(slot) = state.slots.get(partition).cloned() else { return RespErr::UNKNOWN_PARTITION };
-        if slot.used() == Use::None {
+        if slot.used() == Use::None || slot.looking.load(Ordering::Acquire) {
             return RespErr::STATE;
         }
         if to == offset::STORED {

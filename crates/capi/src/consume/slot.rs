@@ -80,6 +80,8 @@ pub(crate) struct Slot {
     fetched_for: AtomicU32,
     /// Bumped by what sets the position: a look-up for an older turn is void.
     turn: AtomicU32,
+    /// Where the program asked to begin, when it assigned.
+    pub(crate) asked: Place,
     /// Behind the last message that the program got.
     pub(crate) app: Place,
     /// What the next commit commits.
@@ -87,6 +89,8 @@ pub(crate) struct Slot {
     /// What was committed last, or found committed.
     pub(crate) committed: Place,
     has_note: AtomicBool,
+    /// Where to begin is asked for: the program's moves are refused until that is known.
+    pub(crate) looking: AtomicBool,
     /// The ends as of the last answer; [`offset::INVALID`] where there was none.
     pub(crate) low: AtomicI64,
     pub(crate) high: AtomicI64,
@@ -114,10 +118,12 @@ impl Slot {
             version: AtomicU32::new(0),
             fetched_for: AtomicU32::new(0),
             turn: AtomicU32::new(0),
+            asked: Place::default(),
             app: Place::default(),
             stored: Place::default(),
             committed: Place::default(),
             has_note: AtomicBool::new(false),
+            looking: AtomicBool::new(false),
             low: AtomicI64::new(offset::INVALID),
             high: AtomicI64::new(offset::INVALID),
             end: AtomicI64::new(offset::INVALID),

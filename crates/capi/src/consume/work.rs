@@ -233,6 +233,7 @@ impl Work<'_, '_> {
 
     /// There is no offset to read from: what `auto.offset.reset` says.
     pub(super) fn reset(&mut self, slot: &Arc<Slot>, at: i64, err: RespErr, why: &str) {
+        slot.looking.store(false, Ordering::Release);
         let to = match reset_of(slot).unwrap_or(self.side.settings.reset) {
             OffsetReset::Earliest => Position::Start,
             OffsetReset::Latest => Position::End,
@@ -251,6 +252,7 @@ impl Work<'_, '_> {
     /// Reads a partition from here on.
     pub(super) fn read(&mut self, slot: &Arc<Slot>, version: u32, at: Position) {
         slot.set_start(Some(at));
+        slot.looking.store(false, Ordering::Release);
         slot.set_fetched_for(version);
         if slot.fetch().is_none() {
             self.core.want_topic(&slot.name.topic);
@@ -369,7 +371,8 @@ impl Work<'_, '_> {
         let commit = Commit { offsets, reply };
         match self.core.member() {
             Some(member) => {
-                let request = member.commit(now, commit.offsets.clone(), PATIENCE);
+                let wanted = commit.offsets.iter().filter(|named| super::commit::is_one(named)).cloned().collect();
+                let request = member.commit(now, wanted, PATIENCE);
                 self.carry.requests.insert(request, Asked::Commit(commit));
             }
             None => self.committed(commit, Err(RespErr::UNKNOWN_GROUP)),

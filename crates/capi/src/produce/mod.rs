@@ -246,6 +246,9 @@ impl ProducerSide {
     }
 }
 
+/// How often librdkafka looks for records to unknown topics whose time is over: programs that purge sooner count on hearing of that.
+const SCAN: Duration = Duration::from_secs(1);
+
 /// What the producers of one handle have in common.
 struct Making {
     interception: Arc<Interception>,
@@ -263,8 +266,11 @@ impl Making {
         let (interception, topics) = (self.interception.clone(), self.topics.clone());
         let produced = self.produced.clone();
         let unanswered = settings.properties.iter().any(|(name, value)| *name == "acks" && value == "0");
-        let mut builder =
-            client.producer().give_up_unknown_topic_after(self.unknown_topic_after).on_batch(move |batch| {
+        let mut builder = client
+            .producer()
+            .give_up_unknown_topic_after(self.unknown_topic_after)
+            .keep_unknown_topic_for(SCAN)
+            .on_batch(move |batch| {
                 if let Some(produced) = &produced {
                     produced.count(&batch);
                 }

@@ -27,9 +27,9 @@ pub(crate) fn start(kafka: &Arc<Kafka>) {
         return;
     }
     let weak = Arc::downgrade(kafka);
+    let interval = Duration::from_millis(interval);
+    let mut due = kafka.since + interval;
     felice::raw::spawn(&kafka.client, async move {
-        let interval = Duration::from_millis(interval);
-        let mut due = std::time::Instant::now() + interval;
         loop {
             felice::raw::sleep(due.saturating_duration_since(std::time::Instant::now())).await;
             // Counted from the last time that was due, so that the intervals do not drift.

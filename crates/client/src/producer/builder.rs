@@ -122,6 +122,13 @@ impl ProducerBuilder {
         self
     }
 
+    /// Keeps records to a topic that is not known at least so long, even if `delivery.timeout.ms` is shorter: whoever purges them meanwhile is
+    /// told of the purge. One that is late when the topic becomes known is not sent.
+    pub fn keep_unknown_topic_for(mut self, time: Duration) -> Self {
+        self.hooks.unknown_topic_for = time;
+        self
+    }
+
     /// Has a test judge each answer to a batch: [`Overrule`].
     #[doc(hidden)]
     pub fn overrule(mut self, overrule: impl FnMut(i32, u64, i16) -> i32 + Send + 'static) -> Self {

@@ -206,6 +206,10 @@ impl ProducerShared {
         waiting: &WaitingRecord,
     ) -> Result<(), Refusal> {
         let WaitingRecord { record, timestamp, tag, reserved, .. } = waiting;
+        if waiting.since + self.config.delivery_timeout <= clock::instant() {
+            self.memory.release(*reserved);
+            return Err(Refusal::Error(self.not_found(topic)));
+        }
         let incoming = Incoming { record, timestamp: *timestamp, tag: *tag };
         let appended = self.append_to(topic, partitions, &incoming, &Beyond(&self.memory), |batch, index| {
             if let Some(tag) = tag {
@@ -224,34 +228,31 @@ impl ProducerShared {
         if self.waiting_records.load(Ordering::SeqCst) == 0 {
             return None;
         }
-        let timeout = self.config.delivery_timeout;
+        let patience = self.config.delivery_timeout.max(self.hooks.unknown_topic_for);
         for topic in self.topics.load().iter().filter(|topic| topic.has_waiting.load(Ordering::SeqCst)) {
             loop {
                 let late = {
                     let mut line = topic.waiting();
                     match line.records.front() {
-                        Some(first) if first.since + timeout <= now.instant() => line.records.pop_front(),
+                        Some(first) if first.since + patience <= now.instant() => line.records.pop_front(),
                         Some(_) | None => None,
                     }
                 };
                 let Some(late) = late else { break };
                 self.waiting_records.fetch_sub(1, Ordering::SeqCst);
                 self.memory.release(late.reserved);
-                let message = format!(
-                    "topic {} was not found within delivery.timeout.ms ({} ms)",
-                    topic.name,
-                    timeout.as_millis()
-                );
-                let error = Error::new(ErrorKind::Timeout, message).on_topic(&topic.name);
-                self.fail_waiting(
-                    topic,
-                    late,
-                    error.hinting("create the topic, or check its name and the bootstrap address"),
-                );
+                self.fail_waiting(topic, late, self.not_found(topic));
                 self.progressed.notify_waiters();
             }
         }
         self.waiting_deadline()
+    }
+
+    fn not_found(&self, topic: &TopicEntry) -> Error {
+        let millis = self.config.delivery_timeout.as_millis();
+        let message = format!("topic {} was not found within delivery.timeout.ms ({millis} ms)", topic.name);
+        let error = Error::new(ErrorKind::Timeout, message).on_topic(&topic.name);
+        error.hinting("create the topic, or check its name and the bootstrap address")
     }
 
     pub(crate) fn waiting_deadline(&self) -> Option<Instant> {
@@ -260,7 +261,7 @@ impl ProducerShared {
         }
         let table = self.topics.load();
         let first = table.iter().filter_map(|topic| topic.waiting().records.front().map(|first| first.since)).min();
-        first.map(|since| since + self.config.delivery_timeout)
+        first.map(|since| since + self.config.delivery_timeout.max(self.hooks.unknown_topic_for))
     }
 
     pub(super) fn fail_line(&self, topic: &TopicEntry, error: &Error) {

@@ -47,6 +47,8 @@ pub(crate) struct Hooks {
     pub(crate) choose_partition: Option<ChoosePartition>,
     /// When records to a topic that does not exist are given up before their time.
     pub(crate) unknown_topic_after: Option<Duration>,
+    /// A record to a topic that nobody knows is given up no sooner than this.
+    pub(crate) unknown_topic_for: Duration,
     /// Taken by the core.
     pub(crate) overrule: Mutex<Option<Overrule>>,
 }
