@@ -40,6 +40,15 @@ static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_pa
                 commits += list->cnt;
 }
 
+static void on_own_commit(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque) {
+        for (int i = 0; i < list->cnt; i++)
+                *(int *)opaque += list->elems[i].offset == RD_KAFKA_OFFSET_INVALID;
+}
+
+static void on_queue(rd_kafka_t *rk, void *opaque) {
+        __atomic_add_fetch((int *)opaque, 1, __ATOMIC_SEQ_CST);
+}
+
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
         char errstr[256];
         if (rd_kafka_conf_set(conf, name, value, errstr, sizeof(errstr)) != RD_KAFKA_CONF_OK) {
@@ -108,19 +117,14 @@ static long sum(rd_kafka_topic_partition_list_t *list) {
         return total;
 }
 
-int main(int argc, char **argv) {
-        CHECK(argc == 6);
-        brokers = argv[1], topic = argv[2], partitions = atoi(argv[3]);
-        const char *protocol = argv[4], *strategy = argv[5];
-        char group[64], errstr[256];
-        snprintf(group, sizeof(group), "g-%ld-%d", (long)time(NULL), rand());
-
+static void produce(int count) {
+        char errstr[256];
         rd_kafka_conf_t *conf = rd_kafka_conf_new();
         set(conf, "bootstrap.servers", brokers);
         rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, errstr, sizeof(errstr));
         CHECK(producer);
         rd_kafka_topic_t *rkt = rd_kafka_topic_new(producer, topic, NULL);
-        for (int i = 0; i < MESSAGES; i++) {
+        for (int i = 0; i < count; i++) {
                 char value[32];
                 snprintf(value, sizeof(value), "%d", i);
                 CHECK(!rd_kafka_produce(rkt, i % partitions, RD_KAFKA_MSG_F_COPY, value, strlen(value), NULL, 0, NULL));
@@ -128,6 +132,51 @@ int main(int argc, char **argv) {
         CHECK(!rd_kafka_flush(producer, 30000));
         rd_kafka_topic_destroy(rkt);
         rd_kafka_destroy(producer);
+}
+
+static int is_more(int *told, int than) {
+        for (int tries = 0; tries < 1000; tries++) {
+                if (__atomic_load_n(told, __ATOMIC_SEQ_CST) > than)
+                        return 1;
+                nanosleep(&(struct timespec){0, 10000000}, NULL);
+        }
+        return 0;
+}
+
+/* A queue that was drained tells of the next message. */
+static void told_again(const char *protocol, const char *strategy) {
+        const char *const plain[] = {"enable.partition.eof", "false", NULL};
+        rd_kafka_t *rk = consumer("told-again", protocol, strategy, plain);
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(list, topic, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(rk, topic, 0);
+        rd_kafka_queue_forward(queue, NULL);
+        int told = 0;
+        rd_kafka_queue_cb_event_enable(queue, on_queue, &told);
+        CHECK(!rd_kafka_assign(rk, list));
+        for (int left = (MESSAGES + partitions - 1) / partitions; left; left--) {
+                rd_kafka_message_t *m;
+                CHECK(rd_kafka_consume_batch_queue(queue, 10000, &m, 1) == 1 && !m->err);
+                rd_kafka_message_destroy(m);
+        }
+        CHECK(is_more(&told, 0));
+        int before = __atomic_load_n(&told, __ATOMIC_SEQ_CST);
+        produce(1);
+        CHECK(is_more(&told, before));
+        rd_kafka_queue_cb_event_enable(queue, NULL, NULL);
+        rd_kafka_queue_destroy(queue);
+        rd_kafka_topic_partition_list_destroy(list);
+        rd_kafka_destroy(rk);
+}
+
+int main(int argc, char **argv) {
+        CHECK(argc == 6);
+        brokers = argv[1], topic = argv[2], partitions = atoi(argv[3]);
+        const char *protocol = argv[4], *strategy = argv[5];
+        char group[64];
+        snprintf(group, sizeof(group), "g-%ld-%d", (long)time(NULL), rand());
+
+        produce(MESSAGES);
 
         /* Subscribe, read all, look at what can be asked. */
         const char *const manual[] = {"enable.auto.commit", "false", NULL};
@@ -139,11 +188,18 @@ int main(int argc, char **argv) {
         CHECK(assigned == partitions);
         rd_kafka_topic_partition_list_t *list;
         CHECK(!rd_kafka_assignment(rk, &list) && list->cnt == partitions);
+        CHECK(list->elems[0].offset == RD_KAFKA_OFFSET_STORED);
         CHECK(!rd_kafka_position(rk, list) && sum(list) == MESSAGES);
         CHECK(!rd_kafka_committed(rk, list, 10000) && sum(list) == 0);
         CHECK(!rd_kafka_commit(rk, NULL, 0));
         CHECK(!rd_kafka_committed(rk, list, 10000) && sum(list) == MESSAGES);
         CHECK(rd_kafka_commit(rk, NULL, 0) == RD_KAFKA_RESP_ERR__NO_OFFSET);
+        /* The call's own callback hears of all that is assigned, in place of the handle's. */
+        rd_kafka_poll(rk, 0);
+        int before = commits, named = 0;
+        CHECK(rd_kafka_commit_queue(rk, NULL, NULL, on_own_commit, &named) == RD_KAFKA_RESP_ERR__NO_OFFSET);
+        rd_kafka_poll(rk, 0);
+        CHECK(named == partitions && commits == before);
         int64_t low, high;
         CHECK(!rd_kafka_query_watermark_offsets(rk, topic, 0, &low, &high, 10000));
         CHECK(low == 0 && high == (MESSAGES + partitions - 1) / partitions);
@@ -186,6 +242,9 @@ int main(int argc, char **argv) {
         rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(rk, topic, 0);
         rd_kafka_queue_forward(queue, NULL);
         CHECK(!rd_kafka_assign(rk, list));
+        rd_kafka_topic_partition_list_t *given;
+        CHECK(!rd_kafka_assignment(rk, &given) && given->cnt == partitions && given->elems[0].offset == 10);
+        rd_kafka_topic_partition_list_destroy(given);
         int own = 0;
         while (own < MESSAGES / partitions - 10) {
                 rd_kafka_message_t *batch[64];
@@ -214,6 +273,7 @@ int main(int argc, char **argv) {
         }
         rd_kafka_topic_partition_list_destroy(list);
         rd_kafka_destroy(rk);
+        told_again(protocol, strategy);
         CHECK(!rd_kafka_wait_destroyed(5000));
         printf("ok\n");
         return 0;
