@@ -100,7 +100,7 @@ fn judge(binding: Binding, installation: &Installation, suite: &Suite, bootstrap
     let Some(checks) = unless_skipped(&test, binding.run(installation, suite, bootstrap)) else { return Vec::new() };
     let held = checks.values().filter(|check| **check == Check::Ok).count();
     let left_out = checks.values().filter(|check| **check == Check::Skip).count();
-    let faults = bindings::faults(binding, &checks, &table::skips().unwrap());
+    let faults = bindings::faults(binding, &checks, &table::binding_skips().unwrap());
     // Past the harness, which keeps what `eprintln` prints.
     let mut stderr = std::io::stderr();
     writeln!(stderr, "{test}: {held} hold, {left_out} left out, {} wrong", faults.len()).unwrap();

@@ -110,6 +110,15 @@ pub fn write(rows: &[Row]) -> anyhow::Result<()> {
     Ok(fs::write(path(), text)?)
 }
 
+/// Checks of bindings that do not hold on ours (`BINDING/CHECK`), each with its reason.
+///
+/// # Errors
+/// As [`skips`].
+pub fn binding_skips() -> anyhow::Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(lists().join("bindings/skips"))?;
+    parse_skips(&text)
+}
+
 /// What does not pass on ours, each with its reason.
 ///
 /// # Errors
