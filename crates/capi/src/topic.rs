@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use felice::Producer;
+use felice::{ErrorCode, Producer};
 
 use crate::boundary::{guard, set_last_error, text};
 use crate::conf::{ClientKind, TopicConf};
@@ -23,6 +24,14 @@ pub struct Topic {
     pub(crate) conf: Option<Box<TopicConf>>,
     opaque: *mut c_void,
     handle: Weak<Kafka>,
+    refused: Refused,
+}
+
+/// Brokers have refused a topic's records for good, and not only these: the error, zero for none, and the metadata's version then.
+#[derive(Debug, Default)]
+struct Refused {
+    code: AtomicI32,
+    version: AtomicU64,
 }
 
 // SAFETY: the pointer is the program's, and only handed back.
@@ -46,6 +55,34 @@ impl Topic {
     /// The handle that it belongs to; `None` once that is gone.
     pub(crate) fn handle(&self) -> Option<Arc<Kafka>> {
         self.handle.upgrade()
+    }
+
+    /// A record was not taken because of its topic.
+    pub(crate) fn refuse(&self, code: ErrorCode) {
+        let version = self.handle().map_or(0, |kafka| kafka.brokers.cluster().version);
+        self.refused.version.store(version, Ordering::Relaxed);
+        self.refused.code.store(code.0.into(), Ordering::Release);
+    }
+
+    /// Whether records are taken: not as long as the newest metadata is no newer than a refusal, or says the same.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), RespErr> {
+        match self.refused.code.load(Ordering::Acquire) {
+            0 => Ok(()),
+            code => self.check_refused(code),
+        }
+    }
+
+    #[cold]
+    fn check_refused(&self, code: i32) -> Result<(), RespErr> {
+        let Some(kafka) = self.handle() else { return Ok(()) };
+        let cluster = kafka.brokers.cluster();
+        let is_again = cluster.errors.get(self.name.as_str()).is_some_and(|again| i32::from(again.0) == code);
+        if is_again || cluster.version <= self.refused.version.load(Ordering::Relaxed) {
+            return Err(RespErr(code));
+        }
+        self.refused.code.store(0, Ordering::Release);
+        Ok(())
     }
 
     /// Whether a partition is known and has a leader; only producers know.
@@ -107,7 +144,15 @@ impl Topics {
         let route = self.producer.as_ref().map(|side| Route { side: side.clone(), producer: side.producer().clone() });
         let c_name = CString::new(name).ok()?;
         let (opaque, handle) = (self.opaque, self.handle());
-        let topic = Arc::new(Topic { name: name.to_owned(), c_name, route, conf: None, opaque, handle });
+        let topic = Arc::new(Topic {
+            name: name.to_owned(),
+            c_name,
+            route,
+            conf: None,
+            opaque,
+            handle,
+            refused: Refused::default(),
+        });
         table.by_name.insert(name.to_owned(), topic.clone());
         Some(topic)
     }
@@ -145,7 +190,15 @@ impl Topics {
         let Ok(c_name) = CString::new(name) else { return Ok(None) };
         let opaque = conf.opaque;
         let handle = self.handle();
-        let topic = Arc::new(Topic { name: name.to_owned(), c_name, route, conf: Some(conf), opaque, handle });
+        let topic = Arc::new(Topic {
+            name: name.to_owned(),
+            c_name,
+            route,
+            conf: Some(conf),
+            opaque,
+            handle,
+            refused: Refused::default(),
+        });
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let before = table.by_name.insert(name.to_owned(), topic.clone());
         table.replaced.extend(before);

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use felice::{Client, Error, Producer, Properties};
+use felice::{Client, Error, ErrorCode, Producer, Properties};
 
 use self::intercept::Interception;
 pub(crate) use self::report::{Delivered, Reports, report};
@@ -274,9 +274,15 @@ impl Making {
                 if let Some(produced) = &produced {
                     produced.count(&batch);
                 }
+                let topics = || topics.get().and_then(Weak::upgrade);
+                if batch.result().is_err_and(|error| error.code() == Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED))
+                    && let Some(topic) = topics().and_then(|topics| topics.get(batch.topic()))
+                {
+                    topic.refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+                }
                 let delivered = Delivered::new(batch, unanswered);
                 if interception.sees_acknowledgements()
-                    && let Some(topics) = topics.get().and_then(Weak::upgrade)
+                    && let Some(topics) = topics()
                 {
                     delivered.acknowledge(&interception, &topics);
                 }

@@ -90,6 +90,7 @@ impl Topic {
     pub(crate) unsafe fn produce(&self, given: &Given<'_>) -> Result<(), RespErr> {
         let Some(Route { side, producer }) = &self.route else { return Err(RespErr::INVALID_ARG) };
         side.check()?;
+        self.check()?;
         if side.interception.sees_sends() || side.interception.sees_acknowledgements() {
             // SAFETY: the caller vouches for all of it.
             return unsafe { self.produce_seen(side, producer, given) };
