@@ -112,12 +112,10 @@ impl ProducerShared {
                     Some(code) if !code.is_retriable() => {
                         self.fail_line(topic, &Error::from_code(*code, None).on_topic(&topic.name));
                     }
-                    Some(&(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)) => {
+                    Some(&code @ &(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)) => {
                         let limit = self.hooks.unknown_topic_after.map(|limit| topic.since + limit);
                         if limit.is_some_and(|limit| limit <= clock::instant()) {
-                            let message = format!("topic {} does not exist", topic.name);
-                            let error = Error::new(ErrorKind::UnknownTopic, message).on_topic(&topic.name);
-                            self.fail_line(topic, &error);
+                            self.fail_line(topic, &Error::from_code(code, None).on_topic(&topic.name));
                         }
                     }
                     Some(_) | None => {}
