@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use felice::raw::{GroupEvent, ProposalId};
+use felice::raw::{GroupEvent, ProposalId, RebalanceProtocol};
 use felice::{ErrorCode, TopicPartition};
 
 use super::assignment::Method;
@@ -71,8 +71,24 @@ impl Work<'_, '_> {
             GroupEvent::Assign { id, partitions, incremental, .. } => self.propose(id, true, incremental, partitions),
             GroupEvent::Revoke { id, partitions, incremental, .. } => self.propose(id, false, incremental, partitions),
             GroupEvent::Lost { id, partitions, .. } => {
-                self.side.state().lost = true;
-                let all = self.side.state().assigned.len() <= partitions.len();
+                let mut state = self.side.state();
+                let all = state.assigned.len() <= partitions.len();
+                let told = self.side.settings.tells_rebalance && !state.silent;
+                if told && !all && state.protocol == Some(RebalanceProtocol::Eager) {
+                    // Programs take every revocation for all that they have: these are told with the next, which follows.
+                    for slot in partitions.iter().filter_map(|partition| state.assigned.get(partition)) {
+                        slot.bump();
+                    }
+                    drop(state);
+                    self.carry.gone.extend(partitions);
+                    let now = self.core.now();
+                    if let Some(member) = self.core.member() {
+                        member.accept(now, id);
+                    }
+                    return;
+                }
+                state.lost = true;
+                drop(state);
                 self.propose(id, false, !all, partitions);
             }
             GroupEvent::Committed { request, result } => {
@@ -164,6 +180,8 @@ impl Work<'_, '_> {
     /// The group gives or takes partitions.
     fn propose(&mut self, id: ProposalId, assigns: bool, incremental: bool, partitions: Vec<TopicPartition>) {
         let side = self.side;
+        let gone = std::mem::take(&mut self.carry.gone);
+        let partitions = if assigns || incremental { partitions } else { [partitions, gone].concat() };
         if assigns && partitions.is_empty() && !self.is_any_topic_there() {
             // Nothing is there to rebalance: librdkafka would not have joined.
             let now = self.core.now();

@@ -84,6 +84,8 @@ pub(super) struct Carry {
     missing: BTreeMap<TopicPartition, (Instant, bool)>,
     /// The last error told of a partition, so that it is told once.
     failing: BTreeMap<TopicPartition, RespErr>,
+    /// Partitions of topics that are no more, of which the program was not told yet.
+    pub(super) gone: Vec<TopicPartition>,
     /// It was told that the program has not polled for long.
     pub(super) stalled: bool,
     /// The member has left; the end waits for commits.

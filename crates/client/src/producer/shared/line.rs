@@ -108,11 +108,11 @@ impl ProducerShared {
     ) {
         for topic in self.topics.load().iter() {
             let Some(known) = metadata.topics.get(&topic.name) else {
-                match metadata.errors.get(&topic.name) {
+                match metadata.errors.get(&topic.name).copied() {
                     Some(code) if !code.is_retriable() => {
-                        self.fail_line(topic, &Error::from_code(*code, None).on_topic(&topic.name));
+                        self.fail_line(topic, &Error::from_code(code, None).on_topic(&topic.name));
                     }
-                    Some(&code @ &(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)) => {
+                    Some(code @ (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID)) => {
                         let limit = self.hooks.unknown_topic_after.map(|limit| topic.since + limit);
                         if limit.is_some_and(|limit| limit <= clock::instant()) {
                             self.fail_line(topic, &Error::from_code(code, None).on_topic(&topic.name));
