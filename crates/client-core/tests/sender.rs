@@ -415,3 +415,24 @@ fn the_records_that_a_broker_blames_are_named() {
     let named: Vec<_> = error.refused_records().iter().map(|one| (one.index, one.message.as_deref())).collect();
     assert_eq!(named, [(3, Some("no key"))]);
 }
+
+#[test]
+fn records_for_a_partition_that_is_no_more_fail() {
+    let mut world = World::new(Some(1));
+    world.batch(0);
+    let sent = world.sent();
+    world.answer(&sent, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+    world.batch(1);
+    let mut fewer = metadata(Some(1), 0);
+    fewer.topics.insert("t".into(), Topic { name: "t".into(), ..Topic::default() }.into());
+    world.sender.handle_metadata(&fewer);
+    world.pass(Duration::ZERO);
+    assert_eq!(world.done(), Some((Some(0), Err(Persisted::No))));
+    assert_eq!(world.done(), Some((Some(1), Err(Persisted::No))));
+    // It comes back with more partitions.
+    world.sender.handle_metadata(&metadata(Some(1), 1));
+    world.batch(2);
+    let sent = world.sent();
+    world.answer(&sent, ErrorCode::NONE, 0);
+    assert_eq!(world.done(), Some((Some(2), Ok(0))));
+}

@@ -157,6 +157,8 @@ impl<T> ClientCore<T> {
         let metadata = self.metadata.snapshot().clone();
         for entry in self.producers.values_mut() {
             entry.sender.handle_metadata(&metadata);
+            // What is for partitions that are no more is given up.
+            entry.sender.handle_timeout(now, entry.source.as_mut());
         }
         for fetcher in self.readers.values_mut() {
             fetcher.handle_metadata(&metadata);

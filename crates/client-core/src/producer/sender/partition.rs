@@ -37,6 +37,8 @@ pub(super) struct Partition<T> {
     /// No record of the accumulator is older.
     pub(super) oldest: Option<Instant>,
     pub(super) failure: Option<ErrorCode>,
+    /// The topic was made anew with fewer partitions.
+    pub(super) gone: bool,
 }
 
 impl<T> Partition<T> {
@@ -59,17 +61,19 @@ impl<T> Partition<T> {
             lingering_until: None,
             oldest: None,
             failure: None,
+            gone: false,
         }
     }
 
     /// Follows the partition to its leader.
     pub(super) fn place(&mut self, metadata: &ClusterMetadata) {
         self.failure = metadata.errors.get(&self.topic).copied();
-        let (Some(topic), Some(known)) =
-            (metadata.topics.get(&self.topic), metadata.partition(&self.topic, self.index))
+        let (Some(topic), known) = (metadata.topics.get(&self.topic), metadata.partition(&self.topic, self.index))
         else {
             return;
         };
+        self.gone = known.is_none();
+        let Some(known) = known else { return };
         self.topic_id = topic.id;
         if self.leader != known.leader || self.leader_epoch != known.leader_epoch {
             if self.leader != known.leader {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use felice_protocol::error_code::ErrorCode;
 use felice_protocol::time::{Instant, Now};
 
 use super::partition::Flight;
@@ -9,13 +10,15 @@ use super::{Available, BatchSource, Finished, Outcome, PartitionId, Sender};
 use crate::error::{Error, ErrorKind, Persisted};
 
 impl<T> Sender<T> {
-    /// Gives up what is older than `delivery.timeout.ms`, and everything where no producer id will come.
+    /// Gives up what is older than `delivery.timeout.ms`, everything where no producer id will come, and what is for partitions that are no more.
     pub fn handle_timeout(&mut self, now: Now, source: &mut dyn BatchSource<T>) {
-        let failure = self.idempotence.failure().cloned();
+        let unidentified = self.idempotence.failure().cloned();
         let too_old = |at: Instant, timeout: Duration| at + timeout <= now.instant();
         let timeout = self.config.delivery_timeout;
         for id in self.active.clone() {
             let Some(p) = self.partitions.get_mut(id.0 as usize) else { continue };
+            let failure =
+                unidentified.clone().or_else(|| p.gone.then(|| gone(p.index).on_partition(&p.topic, p.index)));
             // In flight: the application hears of it now, the batch is kept until its fate is known.
             for batch in &mut p.unresolved {
                 if matches!(batch.flight, Flight::InFlight(_))
@@ -37,9 +40,9 @@ impl<T> Sender<T> {
                     });
                 }
             }
-            let waits = p.unresolved.iter().all(|b| b.flight == Flight::Retry);
-            if let Some(batch) = p.unresolved.front()
-                && waits
+            while let Some(p) = self.partitions.get(id.0 as usize)
+                && let Some(batch) = p.unresolved.front()
+                && p.unresolved.iter().all(|b| b.flight == Flight::Retry)
                 && (too_old(batch.opened_at, timeout) || failure.is_some() || batch.tag.is_none())
             {
                 let persisted = if batch.maybe_persisted { Persisted::Maybe } else { Persisted::No };
@@ -105,6 +108,11 @@ impl<T> Sender<T> {
         let identity = if self.active.is_empty() { None } else { self.idempotence.poll_timeout() };
         partitions.flatten().chain(identity).filter(ahead).min()
     }
+}
+
+fn gone(index: i32) -> Error {
+    Error::new(ErrorKind::UnknownTopic, format!("the topic has no partition {index} any more"))
+        .code_of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }
 
 fn timed_out(timeout: Duration, attempts: u32, last: Option<&Error>) -> Error {

@@ -128,17 +128,18 @@ impl ProducerShared {
                 slot.set_has_leader(partition.is_some_and(|partition| partition.leader.is_some()));
             }
             let slots_before = before.as_ref().map_or(0, |p| p.slots.len());
-            if slots_before >= known.partitions.len() {
+            // There are fewer where the topic was made anew.
+            if slots_before == known.partitions.len() {
                 continue;
             }
             let mut slots = before.map(|p| p.slots.clone()).unwrap_or_default();
+            slots.truncate(known.partitions.len());
             for index in slots_before..known.partitions.len() {
                 let index = i32::try_from(index).unwrap_or(i32::MAX);
                 let Some(id) = core.add_partition(key, &topic.name, index) else { return };
-                let slot = Arc::new(Slot::new(id, index, Accumulator::new(Limits::from(&self.config))));
+                let slot = self.slot(id, index);
                 slot.set_has_leader(metadata.partition(&topic.name, index).is_some_and(|p| p.leader.is_some()));
-                slots.push(slot.clone());
-                self.slot_added(id, slot);
+                slots.push(slot);
             }
             let partitions = Arc::new(Partitions { slots });
             topic.known.store(Some(partitions.clone()));
@@ -150,10 +151,16 @@ impl ProducerShared {
         }
     }
 
-    fn slot_added(&self, id: PartitionId, slot: Arc<Slot>) {
+    /// The slot of a partition: a new one, but for one that was there before.
+    fn slot(&self, id: PartitionId, index: i32) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(id.0 as usize) {
+            return slot.clone();
+        }
         debug_assert_eq!(slots.len(), id.0 as usize, "partitions are added in order");
-        slots.push(slot);
+        let slot = Arc::new(Slot::new(id, index, Accumulator::new(Limits::from(&self.config))));
+        slots.push(slot.clone());
+        slot
     }
 
     /// Encodes the records that waited, in order; the line is over only when nobody is in it any more.
