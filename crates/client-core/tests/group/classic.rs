@@ -346,6 +346,27 @@ fn a_static_member_stays_when_it_closes() {
 }
 
 #[test]
+fn an_id_that_comes_too_late_is_given_back() {
+    let mut w = classic(&[("partition.assignment.strategy", "range")]);
+    w.subscribe(&["t"]);
+    w.coordinator();
+    let (first, _) = w.request(join);
+    w.member.unsubscribe(w.now);
+    w.subscribe(&["t"]);
+    // The connection on which the first is waits for its answer.
+    let again = w.waiting.iter().find(|out| out.id != first && join(&out.request).is_some()).expect("another request");
+    assert!(!is_membership(&again.to));
+    let required = JoinGroupResponse {
+        error_code: ErrorCode::MEMBER_ID_REQUIRED,
+        member_id: "late".into(),
+        ..JoinGroupResponse::default()
+    };
+    w.answer(first, GroupResponse::JoinGroup(required));
+    let out = w.waiting.iter().find_map(|out| leave(&out.request)).expect("a request to leave");
+    assert_eq!(out.members[0].member_id.as_str(), "late");
+}
+
+#[test]
 fn a_static_member_can_leave_by_unsubscribing() {
     for leaves in [false, true] {
         let mut w = classic(&[("partition.assignment.strategy", "range"), ("group.instance.id", "i")]);

@@ -1,6 +1,7 @@
 //! Requests out, answers in.
 
 use felice_protocol::error_code::ErrorCode;
+use felice_protocol::messages::JoinGroupResponse;
 use felice_protocol::time::{Instant, Now};
 
 use super::GroupMember;
@@ -8,7 +9,7 @@ use super::codes::fatal;
 use super::commits::CommitAsked;
 use super::coordinator::Coordinator;
 use super::event::RequestId;
-use super::membership::{MARGIN, Phase, Speaks};
+use super::membership::{Farewell, MARGIN, Phase, Speaks};
 use super::request::{GroupOut, GroupRequest, GroupResponse, GroupTarget};
 use super::subscription::Wanted;
 use crate::error::{Disposition, Error, ErrorKind};
@@ -47,9 +48,12 @@ impl GroupMember {
             return None;
         };
         let at = |membership| GroupTarget::Coordinator { broker, address: address.clone(), membership };
+        // What nobody waits for any more can hold its connection for as long as a rebalance takes, or for ever: a coordinator may leave the SyncGroup of a
+        // member that has left without an answer.
+        let blocked = self.in_flight.values().any(|asked| matches!(asked, Asked::Abandoned));
         if let Some(request) = self.farewell_request(now) {
             // A JoinGroup that the coordinator holds back would hold this back too.
-            let busy = self.in_flight.values().any(|asked| matches!(asked, Asked::Abandoned));
+            let busy = blocked || self.in_flight.values().any(|asked| matches!(asked, Asked::Join | Asked::Sync));
             let to = at(!busy);
             if ready(&to) {
                 if let Some(farewell) = &mut self.farewell {
@@ -58,13 +62,13 @@ impl GroupMember {
                 return Some(self.out(to, Asked::Farewell, request));
             }
         }
-        if self.wants_membership_request(now) && ready(&at(true)) {
+        if self.wants_membership_request(now) && ready(&at(!blocked)) {
             let built = match self.speaks {
                 Speaks::Classic => self.classic_request(now),
                 Speaks::Consumer => Ok(self.consumer_request(now)),
             };
             match built {
-                Ok(Some((asked, request))) => return Some(self.out(at(true), asked, request)),
+                Ok(Some((asked, request))) => return Some(self.out(at(!blocked), asked, request)),
                 Ok(None) => {}
                 Err(error) => {
                     self.fail(now, error);
@@ -208,6 +212,7 @@ impl GroupMember {
                 self.handle_commit(now, asked, &response);
             }
             (Asked::Lookup(id), GroupResponse::OffsetFetch(response)) => self.handle_lookup(now, id, &response),
+            (Asked::Abandoned, GroupResponse::JoinGroup(response)) => self.handle_abandoned_join(now, response),
             (Asked::Abandoned, _) => {}
             (asked, _) => {
                 debug_assert!(false, "an answer of another kind");
@@ -217,6 +222,20 @@ impl GroupMember {
             }
         }
         self.advance(now);
+    }
+
+    /// Nobody waits for it any more. A coordinator that gave an id would hold back the group's next rebalance until the session of that id is over.
+    fn handle_abandoned_join(&mut self, now: Now, response: JoinGroupResponse) {
+        let is_given = response.error_code == ErrorCode::MEMBER_ID_REQUIRED && !response.member_id.is_empty();
+        if is_given && self.farewell.is_none() {
+            self.farewell = Some(Farewell {
+                speaks: Speaks::Classic,
+                member_id: response.member_id,
+                until: now.instant() + self.config.session_timeout,
+                retry_at: None,
+                in_flight: false,
+            });
+        }
     }
 
     /// No answer will come.
