@@ -13,6 +13,7 @@ use felice_client_core::producer::sender::{
 use felice_protocol::compression::Compressor;
 use felice_protocol::error_code::ErrorCode;
 use felice_protocol::messages::{InitProducerIdResponse, ProduceResponse, produce};
+use felice_protocol::primitives::Uuid;
 use felice_protocol::records::RecordBatch;
 use felice_protocol::time::{Instant, Now};
 
@@ -423,9 +424,16 @@ fn records_for_a_partition_that_is_no_more_fail() {
     let sent = world.sent();
     world.answer(&sent, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
     world.batch(1);
-    let mut fewer = metadata(Some(1), 0);
-    fewer.topics.insert("t".into(), Topic { name: "t".into(), ..Topic::default() }.into());
-    world.sender.handle_metadata(&fewer);
+    let without = |id| {
+        let mut fewer = metadata(Some(1), 0);
+        fewer.topics.insert("t".into(), Topic { name: "t".into(), id, ..Topic::default() }.into());
+        fewer
+    };
+    // The same topic cannot have fewer: that broker is behind.
+    world.sender.handle_metadata(&without(Uuid::default()));
+    world.pass(Duration::ZERO);
+    assert_eq!(world.done(), None);
+    world.sender.handle_metadata(&without(Uuid([1; 16])));
     world.pass(Duration::ZERO);
     assert_eq!(world.done(), Some((Some(0), Err(Persisted::No))));
     assert_eq!(world.done(), Some((Some(1), Err(Persisted::No))));

@@ -72,7 +72,8 @@ impl<T> Partition<T> {
         else {
             return;
         };
-        self.gone = known.is_none();
+        // A topic only gets more partitions: one that has fewer under the same id comes from a broker that is behind.
+        self.gone = known.is_none() && topic.id != self.topic_id;
         let Some(known) = known else { return };
         self.topic_id = topic.id;
         if self.leader != known.leader || self.leader_epoch != known.leader_epoch {
