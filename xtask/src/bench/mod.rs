@@ -1,8 +1,13 @@
 //! `xtask bench`: Felice and its peers on one piece of work, interleaved in one run on Apache Kafka; CPU time a record, which a shared
 //! machine disturbs least. Writes the table that the README shows.
 //!
+//! - this file: the client and its peers, `cargo xtask bench`
+//! - [`capi`]: our `librdkafka.so.1` and another one under the same programs, `cargo xtask bench capi`
+//!
 //! The peers' programs and Apache Kafka's launcher are not part of this repository: `FELICE_PEERS` names the folder that holds `peers/run`
 //! and `kafka/kafka` (`../shared` beside the checkout without it).
+
+mod capi;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,25 +52,21 @@ const CLIENTS: [(&str, &str); 6] = [
 type Figures = BTreeMap<(usize, usize), Vec<f64>>;
 
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    if let ["capi", rest @ ..] = arguments {
+        return capi::run(rest);
+    }
     let rounds = match arguments {
         [] => 3,
         ["--rounds", n] => n.parse().context("--rounds takes a number")?,
-        _ => bail!("cargo xtask bench [--rounds N]"),
+        _ => bail!("cargo xtask bench [--rounds N] | bench capi [--original DIR] [--rounds N]"),
     };
-    let shared = std::env::var_os("FELICE_PEERS").map_or_else(|| run::root().join("../shared"), PathBuf::from);
-    if !shared.join("peers/run").exists() {
-        println!("SKIP bench: no peers in {} (FELICE_PEERS)", shared.display());
-        return Ok(());
-    }
-    run::check(&mut run::cargo(&["build", "--release", "-p", "felice-cli", "-p", "felice-capi"]))?;
-    let bench = Bench { shared, directory: run::target_dir().join("bench") };
-    std::fs::create_dir_all(&bench.directory)?;
+    let Some(bench) = Bench::prepare()? else { return Ok(()) };
     bench.start_kafka()?;
     let measured = bench.measure(rounds);
     bench.kafka(&["stop"])?;
     let table = table(&measured?);
     println!("{table}");
-    write_readme(&table)
+    write_table("README.md", "cargo xtask bench", &table)
 }
 
 struct Bench {
@@ -74,6 +75,19 @@ struct Bench {
 }
 
 impl Bench {
+    /// Builds what is measured; `None` where there are no peers.
+    fn prepare() -> Result<Option<Self>> {
+        let shared = std::env::var_os("FELICE_PEERS").map_or_else(|| run::root().join("../shared"), PathBuf::from);
+        if !shared.join("peers/run").exists() {
+            println!("SKIP bench: no peers in {} (FELICE_PEERS)", shared.display());
+            return Ok(None);
+        }
+        run::check(&mut run::cargo(&["build", "--release", "-p", "felice-cli", "-p", "felice-capi"]))?;
+        let bench = Self { shared, directory: run::target_dir().join("bench") };
+        std::fs::create_dir_all(&bench.directory)?;
+        Ok(Some(bench))
+    }
+
     fn kafka(&self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(self.shared.join("kafka/kafka"));
         let (verb, rest) = arguments.split_first().context("a verb")?;
@@ -189,12 +203,13 @@ fn table(figures: &Figures) -> String {
     out
 }
 
-fn write_readme(table: &str) -> Result<()> {
-    let path: &Path = &run::root().join("README.md");
-    let text = std::fs::read_to_string(path).context("README.md")?;
-    let (begin, end) = ("<!-- cargo xtask bench -->\n", "<!-- /cargo xtask bench -->");
-    let (head, rest) = text.split_once(begin).context("README.md has no place for the table")?;
-    let (_, tail) = rest.split_once(end).context("the table's place in README.md has no end")?;
+/// Replaces the table between the two comments in a file of the repository that name `what`.
+fn write_table(file: &str, what: &str, table: &str) -> Result<()> {
+    let path: &Path = &run::root().join(file);
+    let text = std::fs::read_to_string(path).with_context(|| file.to_owned())?;
+    let (begin, end) = (format!("<!-- {what} -->\n"), format!("<!-- /{what} -->"));
+    let (head, rest) = text.split_once(&begin).with_context(|| format!("{file} has no place for the table"))?;
+    let (_, tail) = rest.split_once(&end).with_context(|| format!("the table's place in {file} has no end"))?;
     std::fs::write(path, format!("{head}{begin}{table}{end}{tail}"))?;
     Ok(())
 }
