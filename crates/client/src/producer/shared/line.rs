@@ -270,7 +270,11 @@ impl ProducerShared {
     }
 
     pub(super) fn fail_line(&self, topic: &TopicEntry, error: &Error) {
-        let records = std::mem::take(&mut topic.waiting().records);
+        let records = {
+            // What is on its way from the line into a batch is there first: whoever purges finds it.
+            let _moving = topic.moving();
+            std::mem::take(&mut topic.waiting().records)
+        };
         topic.has_waiting.store(false, Ordering::SeqCst);
         for waiting in records {
             self.waiting_records.fetch_sub(1, Ordering::SeqCst);
