@@ -29,8 +29,10 @@ cargo xtask <command>
   capi-install --prefix DIR   build librdkafka.so.1 and install it with headers and pkg-config files
   capi-install --into-wheel DIR | --out-of-wheel DIR
                               the same in the place of the library inside an installed confluent_kafka wheel, and back
-  bench [--rounds N]          Felice and its peers on one piece of work; writes the README's table
-  bench capi [--original DIR] [--rounds N]  our librdkafka.so.1 and another one by turns; writes the table of docs/capi.md
+  bench [--rounds N] [--built]
+                              Felice and its peers on one piece of work; writes the README's table
+  bench capi [--original DIR] [--rounds N] [--built]
+                              our librdkafka.so.1 and another one by turns; writes the table of docs/capi.md
 ";
 
 fn main() -> ExitCode {

@@ -2,7 +2,7 @@
 //! `docs/capi.md`.
 //!
 //! `--original DIR` holds the other library; without it the loader's is taken. On a machine that is busy with other work,
-//! `chrt -r 5 cargo xtask bench capi` puts programs and broker before all else, so that wall times and latencies mean something.
+//! `chrt -r 5 cargo xtask bench capi --built` puts programs and broker before all else, so that wall times and latencies mean something.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -67,7 +67,7 @@ const ROWS: [(&str, usize, Figure); 14] = [
 /// Each side's answers to each work, one a round.
 type Answers = [[Vec<Value>; WORKS.len()]; 2];
 
-pub(super) fn run(arguments: &[&str]) -> Result<()> {
+pub(super) fn run(arguments: &[&str], builds: bool) -> Result<()> {
     let (mut rounds, mut original) = (3, None);
     for pair in arguments.chunks(2) {
         match pair {
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &[&str]) -> Result<()> {
             _ => bail!("cargo xtask bench capi [--original DIR] [--rounds N]"),
         }
     }
-    let Some(bench) = Bench::prepare()? else { return Ok(()) };
+    let Some(bench) = Bench::prepare(builds)? else { return Ok(()) };
     let libraries = [Some(capi_directory()?), original];
     bench.start_kafka()?;
     let answers = measure(&bench, &libraries, rounds);

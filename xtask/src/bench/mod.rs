@@ -51,16 +51,20 @@ const CLIENTS: [(&str, &str); 6] = [
 /// Figures a cell has: CPU nanoseconds a record, one a round.
 type Figures = BTreeMap<(usize, usize), Vec<f64>>;
 
+/// With `--built` nothing is built: what `cargo build --release -p felice-cli -p felice-capi` left is measured.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    let builds = !arguments.contains(&"--built");
+    let arguments: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--built").collect();
+    let arguments = arguments.as_slice();
     if let ["capi", rest @ ..] = arguments {
-        return capi::run(rest);
+        return capi::run(rest, builds);
     }
     let rounds = match arguments {
         [] => 3,
         ["--rounds", n] => n.parse().context("--rounds takes a number")?,
-        _ => bail!("cargo xtask bench [--rounds N] | bench capi [--original DIR] [--rounds N]"),
+        _ => bail!("cargo xtask bench [--rounds N] [--built] | bench capi [--original DIR] [--rounds N] [--built]"),
     };
-    let Some(bench) = Bench::prepare()? else { return Ok(()) };
+    let Some(bench) = Bench::prepare(builds)? else { return Ok(()) };
     bench.start_kafka()?;
     let measured = bench.measure(rounds);
     bench.kafka(&["stop"])?;
@@ -76,13 +80,15 @@ struct Bench {
 
 impl Bench {
     /// Builds what is measured; `None` where there are no peers.
-    fn prepare() -> Result<Option<Self>> {
+    fn prepare(builds: bool) -> Result<Option<Self>> {
         let shared = std::env::var_os("FELICE_PEERS").map_or_else(|| run::root().join("../shared"), PathBuf::from);
         if !shared.join("peers/run").exists() {
             println!("SKIP bench: no peers in {} (FELICE_PEERS)", shared.display());
             return Ok(None);
         }
-        run::check(&mut run::cargo(&["build", "--release", "-p", "felice-cli", "-p", "felice-capi"]))?;
+        if builds {
+            run::check(&mut run::cargo(&["build", "--release", "-p", "felice-cli", "-p", "felice-capi"]))?;
+        }
         let bench = Self { shared, directory: run::target_dir().join("bench") };
         std::fs::create_dir_all(&bench.directory)?;
         Ok(Some(bench))
