@@ -205,6 +205,25 @@ fn a_header_that_lies_is_an_invalid_record() {
 }
 
 #[test]
+fn a_header_with_a_wrong_newest_time_is_put_right() {
+    // As librdkafka sends it where records have no time.
+    let timeless = {
+        let mut b = BytesMut::from(&batch_of(&["a"], Producer::NONE, Compression::None, -1)[..]);
+        felice_protocol::records::patch::set_max_timestamp(&mut b, 0).unwrap();
+        b.freeze()
+    };
+    for (bytes, newest) in [(timeless, -1), (forged(|b| b[42] ^= 1), T0)] {
+        let mut world = world();
+        assert_eq!(world.produce("t", bytes).error_code, ErrorCode::NONE);
+        let fetched = world.fetch("t", 0);
+        let stored = fetched.responses[0].partitions[0].records.clone().unwrap();
+        let stored = felice_protocol::records::RecordBatch::parse(stored).unwrap();
+        stored.verify_crc().unwrap();
+        assert_eq!(stored.max_timestamp(), newest);
+    }
+}
+
+#[test]
 fn two_batches_or_none_in_one_partition_are_refused() {
     let mut two = BytesMut::from(&batch(&["a"])[..]);
     two.extend_from_slice(&batch(&["b"]));

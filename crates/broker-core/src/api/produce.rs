@@ -10,6 +10,7 @@ use felice_protocol::messages::produce::response::{
 };
 use felice_protocol::messages::{ProduceRequest, ProduceResponse};
 use felice_protocol::primitives::{ByteStr, Frame, Uuid};
+use felice_protocol::records::patch;
 use felice_protocol::time::Now;
 
 use super::validation::{Invalid, Rules, validate};
@@ -217,11 +218,14 @@ fn append(
         wall_millis: now.wall_millis,
         decompression_limit: core.limits.request_max_bytes,
     };
-    validate(&records, &rules, &mut core.decompressor)?;
+    let newest = validate(&records, &rules, &mut core.decompressor)?;
     let size = records.len();
-    let info = partition
-        .append(now, BytesMut::from(records))
-        .map_err(|error| Invalid::new(error.error_code(), error.to_string()))?;
+    let mut batch = BytesMut::from(records);
+    if let Some(newest) = newest {
+        patch::set_max_timestamp(&mut batch, newest)
+            .map_err(|error| Invalid::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))?;
+    }
+    let info = partition.append(now, batch).map_err(|error| Invalid::new(error.error_code(), error.to_string()))?;
     let key = (id, target.index);
     if core.limits.flush_policy == FlushPolicy::Batch {
         core.flusher.mark(key, size);

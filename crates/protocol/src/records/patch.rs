@@ -35,6 +35,15 @@ pub fn set_log_append_time(batch: &mut BytesMut, timestamp: i64) -> Result<(), R
     update_crc(batch)
 }
 
+/// Sets the largest timestamp, then the checksum.
+///
+/// # Errors
+/// [`RecordBatchError::Header`] where the bytes are shorter than a header.
+pub fn set_max_timestamp(batch: &mut BytesMut, timestamp: i64) -> Result<(), RecordBatchError> {
+    write(batch, MAX_TIMESTAMP_AT, timestamp.to_be_bytes())?;
+    update_crc(batch)
+}
+
 /// Writes the checksum of the bytes as they are.
 ///
 /// # Errors
