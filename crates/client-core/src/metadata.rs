@@ -213,7 +213,8 @@ impl MetadataCore {
 
     /// Somebody waits for the brokers.
     pub fn need_brokers(&mut self, now: Now) {
-        if self.first == First::Waiting {
+        if self.first != First::Sent {
+            self.first = First::Sent;
             self.hurry(now);
         }
     }
@@ -519,6 +520,10 @@ mod tests {
         assert!(core.poll_request(now).is_none());
         core.need_brokers(now);
         assert!(core.poll_request(now).is_some(), "a call waits for the brokers");
+
+        let mut core = self::core();
+        core.need_brokers(now);
+        assert!(core.poll_request(now).is_some(), "the call came first");
     }
 
     #[test]

@@ -59,14 +59,18 @@ impl<T> ClientCore<T> {
         id
     }
 
+    /// Calls to a certain broker wait for metadata: said before it is asked for, since what is due at once later in a round wakes nobody.
+    pub(super) fn pump_needs(&mut self, now: Now) {
+        if self.calls.values().any(|call| !call.in_flight && call.options.target != CallTarget::Any) {
+            self.metadata.need_brokers(now);
+        }
+    }
+
     pub(super) fn pump_calls(&mut self, now: Now) {
         let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| !call.in_flight).map(|(id, _)| *id).collect();
         for id in waiting {
             let Some(call) = self.calls.get(&id) else { continue };
             let target = call.options.target;
-            if target != CallTarget::Any {
-                self.metadata.need_brokers(now);
-            }
             let metadata = self.metadata.snapshot().clone();
             let node = match target {
                 CallTarget::Any => None,

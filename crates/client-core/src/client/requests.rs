@@ -20,6 +20,7 @@ impl<T> ClientCore<T> {
     /// Turns what everything wants into requests.
     fn pump(&mut self, now: Now) {
         self.pump_members(now);
+        self.pump_needs(now);
         self.pump_metadata(now);
         self.pump_calls(now);
         self.pump_producers(now);
