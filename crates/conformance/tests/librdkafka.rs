@@ -8,6 +8,7 @@ use std::io::Write as _;
 use felice_broker::Broker;
 use felice_conformance::librdkafka::bindings::{self, Binding, Check, Installation};
 use felice_conformance::librdkafka::cluster::Cluster;
+use felice_conformance::librdkafka::table::Needs;
 use felice_conformance::librdkafka::{Campaign, Library, Suite, Verdict, header, table};
 use felice_conformance::{Extent, Failure, Skip};
 
@@ -53,6 +54,41 @@ fn what_passes_on_the_original_passes_on_ours() {
         }
     }
     writeln!(stderr, "{passed} pass, {skipped} are on the list, {} are wrong", faults.len()).unwrap();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn upstreams_library_passes_its_suite_on_our_broker() {
+    let test = "upstreams_library_passes_its_suite_on_our_broker";
+    let Some(extent) = asked_for(test) else { return };
+    let Some(suite) = unless_skipped(test, Suite::build()) else { return };
+    let broker = Broker::builder().in_memory().config("num.partitions", "4").start().await.unwrap();
+    let bootstrap = broker.bootstrap().to_owned();
+    let skips = table::broker_skips().unwrap();
+    let is_cheap = |row: &table::Row| row.sampled && row.seconds <= 1 || row.entry == "0053_stats";
+    let wanted = move |row: &table::Row| {
+        let applies = row.original == Verdict::Pass && row.needs == Needs::Brokers && !skips.contains_key(&row.entry);
+        applies && (extent == Extent::Full || is_cheap(row))
+    };
+    let judged = tokio::task::spawn_blocking(move || {
+        let library = Library::Original;
+        let mut campaign = Campaign::new(&suite, &library, Some(bootstrap));
+        let (mut passed, mut faults, mut stderr) = (0, Vec::new(), std::io::stderr());
+        for row in table::rows().unwrap().iter().filter(|row| wanted(row)) {
+            let outcome = campaign.run(row).unwrap();
+            let fault = table::fault(row, None, &outcome);
+            let (verdict, seconds) = (outcome.verdict.name(), outcome.time.as_secs_f64());
+            let said = fault.as_deref().unwrap_or_default();
+            writeln!(stderr, "our broker: {:<50} {verdict:<8} {seconds:>6.1} s {said}", row.entry).unwrap();
+            match fault {
+                Some(fault) => faults.push(format!("{}: {fault} ({})", row.entry, outcome.log.display())),
+                None => passed += 1,
+            }
+        }
+        writeln!(stderr, "{passed} pass on our broker, {} do not", faults.len()).unwrap();
+        faults
+    });
+    let faults = judged.await.unwrap();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 

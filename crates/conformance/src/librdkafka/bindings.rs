@@ -85,7 +85,8 @@ impl Binding {
             Self::Kcat => 19,
             Self::Cpp => 10,
             // `build` counts as one.
-            Self::GoUnit | Self::Go => 33,
+            Self::GoUnit => 38,
+            Self::Go => 82,
             Self::Python => 5,
             // 62 names, and `build`.
             Self::Rust => 63,

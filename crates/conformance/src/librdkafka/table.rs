@@ -110,6 +110,15 @@ pub fn write(rows: &[Row]) -> anyhow::Result<()> {
     Ok(fs::write(path(), text)?)
 }
 
+/// Entries that need brokers, pass on Apache Kafka, and cannot on Felice's broker, each with its reason.
+///
+/// # Errors
+/// As [`skips`].
+pub fn broker_skips() -> anyhow::Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(lists().join("broker-skips"))?;
+    parse_skips(&text)
+}
+
 /// Checks of bindings that do not hold on ours (`BINDING/CHECK`), each with its reason.
 ///
 /// # Errors
