@@ -32,7 +32,14 @@ impl Kafka {
         let words =
             text_of(code).map_or_else(|| format!("Err-{}?", code.0), |text| text.to_string_lossy().into_owned());
         let told = format!("Fatal error: {words}: {}", reason.to_string_lossy());
-        self.main.push(Op::Error { code: RespErr::FATAL, text: CString::new(told).unwrap_or_default(), fatal: true });
+        match &self.consumer {
+            // A consumer's program finds it where its messages are.
+            Some(consumer) => consumer.tell_fatal(&told),
+            None => {
+                let text = CString::new(told).unwrap_or_default();
+                self.main.push(Op::Error { code: RespErr::FATAL, text, fatal: true });
+            }
+        }
         if let Some(producer) = &self.producer {
             producer.start_purge(true, false);
         }

@@ -24,6 +24,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
         ErrorKind::Config => (Exit::Usage, "property"),
         ErrorKind::RecordTooLarge => (Exit::SomeFailed, "record-too-large"),
         ErrorKind::OffsetOutOfRange => (Exit::SomeFailed, "offset-out-of-range"),
+        ErrorKind::LogTruncated => (Exit::SomeFailed, "log-truncated"),
         ErrorKind::Unsupported => (Exit::SomeFailed, "unsupported"),
         ErrorKind::Decode => (Exit::SomeFailed, "bad-bytes"),
         _ => (Exit::SomeFailed, "broker"),

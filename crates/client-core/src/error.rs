@@ -61,6 +61,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The asked offset is not in the log.
     OffsetOutOfRange,
+    /// The log was cut off below what was read of it: a leader was elected that had not all records (KIP-320).
+    LogTruncated,
     /// The application's own code failed at a record.
     Application,
     /// The application gave the record up: `Producer::purge`.
@@ -258,6 +260,7 @@ impl Error {
             | ErrorKind::Config
             | ErrorKind::Decode
             | ErrorKind::OffsetOutOfRange
+            | ErrorKind::LogTruncated
             | ErrorKind::Tls
             | ErrorKind::Application
             | ErrorKind::Purged

@@ -129,12 +129,12 @@ impl GroupCoordinator {
         &mut self.config
     }
 
-    /// Says what the members of a consumer group are to have, instead of an assignor; a member that is not named has nothing. Heard at the
-    /// next heartbeats, in a new epoch. False where there is no such group.
+    /// Says what the members of a consumer group are to have, instead of an assignor, or leaves it to that again; a member that is not named has
+    /// nothing. Heard at the next heartbeats, in a new epoch. False where there is no such group.
     pub(crate) fn set_target(
         &mut self,
         group_id: &str,
-        target: BTreeMap<ByteStr, BTreeMap<Uuid, BTreeSet<i32>>>,
+        target: Option<BTreeMap<ByteStr, BTreeMap<Uuid, BTreeSet<i32>>>>,
     ) -> bool {
         match self.groups.get_mut(group_id).map(|entry| &mut entry.group) {
             Some(Group::Consumer(group)) => {

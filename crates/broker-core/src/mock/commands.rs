@@ -479,7 +479,24 @@ impl MockCore {
                 member.entry(id).or_default().insert(partition);
             }
         }
-        if !self.core.coordination.groups.set_target(group, members) {
+        self.give_target(now, group, Some(members))
+    }
+
+    /// Leaves what the members of a group of the consumer protocol have to its assignor again.
+    ///
+    /// # Errors
+    /// `GROUP_ID_NOT_FOUND` where there is no such group.
+    pub fn clear_target_assignment(&mut self, now: Now, group: &str) -> Result<(), ErrorCode> {
+        self.give_target(now, group, None)
+    }
+
+    fn give_target(
+        &mut self,
+        now: Now,
+        group: &str,
+        target: Option<BTreeMap<ByteStr, BTreeMap<Uuid, BTreeSet<i32>>>>,
+    ) -> Result<(), ErrorCode> {
+        if !self.core.coordination.groups.set_target(group, target) {
             return Err(ErrorCode::GROUP_ID_NOT_FOUND);
         }
         coordinator::run(&mut self.core, now);

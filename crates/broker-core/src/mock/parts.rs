@@ -247,7 +247,8 @@ impl MockCore {
                 let place = self.place(&name, part.partition_index).clone();
                 if place.leader != asked.node && place.follower != asked.node {
                     *part = fetched(part.partition_index, ErrorCode::NOT_LEADER_OR_FOLLOWER);
-                    let leader = self.leader(&name, part.partition_index);
+                    let told = self.place(&name, part.partition_index).told.pop_front();
+                    let leader = told.or_else(|| self.leader(&name, part.partition_index));
                     set_leader(asked, part, leader);
                 } else if place.leader != asked.node && part.error_code.is_ok() {
                     part.high_watermark = place.follower_end.unwrap_or(part.high_watermark);

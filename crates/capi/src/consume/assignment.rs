@@ -139,7 +139,7 @@ impl ConsumerSide {
         change.hurries = state.stage == Stage::Closing;
         self.command(move |work| {
             if !change.commits.is_empty() {
-                work.commit(change.commits, super::commit::CommitReply::Background);
+                work.commit(change.commits, super::commit::CommitReply::Background, super::commit::Asking::Library);
             }
             for slot in &change.stops {
                 work.stop(slot);
@@ -149,6 +149,7 @@ impl ConsumerSide {
                 && let Some(member) = work.core.member()
             {
                 member.accept(now, proposed.id);
+                work.log_accepted(proposed.assigns);
             }
             if change.hurries {
                 work.leave(super::close::FAREWELL);

@@ -167,7 +167,11 @@ pub unsafe extern "C" fn rd_kafka_consumer_close(rk: *mut Kafka) -> RespErr {
     guard(RespErr::FAIL, || {
         // SAFETY: the caller vouches for `rk`.
         match unsafe { (rk.as_ref(), side(rk)) } {
-            (Some(kafka), Some(side)) => side.close(kafka),
+            (Some(kafka), Some(side)) => match side.close(kafka) {
+                // It is closed all the same.
+                RespErr::NO_ERROR if kafka.fatal.get().is_some() => RespErr::FATAL,
+                err => err,
+            },
             _ => RespErr::UNKNOWN_GROUP,
         }
     })

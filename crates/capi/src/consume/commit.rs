@@ -56,6 +56,15 @@ impl CommitResult {
     }
 }
 
+/// Who wants a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// The program, which hears what the coordinator says.
+    Program,
+    /// The library, by itself: it is made again as long as it may be.
+    Library,
+}
+
 /// Who hears what came of a commit, beside the handle's own callback.
 #[derive(Debug)]
 pub(super) enum CommitReply {
@@ -101,7 +110,7 @@ impl ConsumerSide {
         }
         let offsets = self.uncommitted();
         if offsets.iter().any(is_one) {
-            self.command(|work| work.commit(offsets, CommitReply::Background));
+            self.command(|work| work.commit(offsets, CommitReply::Background, Asking::Library));
         }
     }
 
@@ -115,7 +124,7 @@ impl ConsumerSide {
         let refused = refused.or((!offsets.iter().any(is_one)).then_some(RespErr::NO_OFFSET));
         self.command(move |work| match refused {
             Some(err) => work.committed(super::commit::Commit { offsets, reply }, Err(err)),
-            None => work.commit(offsets, reply),
+            None => work.commit(offsets, reply, Asking::Program),
         });
     }
 

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use felice::raw::{GroupEvent, ProposalId, RebalanceProtocol};
+use felice::raw::{GroupEvent, MemberState, ProposalId, RebalanceProtocol};
 use felice::{ErrorCode, TopicPartition};
 
 use super::assignment::Method;
 use super::close::FAREWELL;
-use super::work::{Asked, Work};
+use super::work::{Asked, Out, Work};
 use super::{ConsumerSide, Failure, Proposed, Stage};
+use crate::errors::text_of;
 use crate::handle::Kafka;
 use crate::list::{List, Place};
 use crate::op::Op;
@@ -65,11 +66,29 @@ impl Rebalance {
     }
 }
 
+impl ConsumerSide {
+    /// The handle has a fatal error.
+    pub(crate) fn tell_fatal(&self, text: &str) {
+        self.queue.push(Op::ConsumerError(Box::new(Failure::new(RespErr::FATAL, text))));
+    }
+}
+
 impl Work<'_, '_> {
     pub(super) fn handle_group(&mut self, event: GroupEvent) {
         match event {
             GroupEvent::Assign { id, partitions, incremental, .. } => self.propose(id, true, incremental, partitions),
             GroupEvent::Revoke { id, partitions, incremental, .. } => self.propose(id, false, incremental, partitions),
+            // After a fatal error programs hear of nothing else.
+            GroupEvent::Lost { id, .. } if self.has_failed_for_good() => {
+                let mut state = self.side.state();
+                state.lost = true;
+                state.silent = true;
+                state.proposed = Some(Proposed { id, assigns: false });
+                if let Some(old) = state.told.take() {
+                    old.store(true, Ordering::Release);
+                }
+                self.side.carry_out(&mut state, Method::Whole, Vec::new());
+            }
             GroupEvent::Lost { id, partitions, .. } => {
                 let mut state = self.side.state();
                 let all = state.assigned.len() <= partitions.len();
@@ -134,14 +153,19 @@ impl Work<'_, '_> {
                     self.tell(Failure::new(err, &format!("Group failed: {error}")));
                 }
             }
+            GroupEvent::Acknowledging => {
+                self.carry.out.push(Out::Log("HEARTBEAT", "Acknowledging target assignment".to_owned()));
+            }
+            GroupEvent::CommitDeferred { error } => {
+                let why = text_of(RespErr::of(&error)).map_or_else(Default::default, |text| text.to_string_lossy());
+                let text = format!("unable to OffsetCommit in state up: {why}: retrying after the next heartbeat");
+                self.carry.out.push(Out::Log("COMMIT", text));
+            }
             GroupEvent::Failed(error) => {
                 let err = RespErr::of(&error);
-                let fatal = error.code() == Some(ErrorCode::FENCED_INSTANCE_ID);
+                let fatal = error.code() == Some(ErrorCode::FENCED_INSTANCE_ID) || self.speaks_kip_848();
                 if fatal {
-                    let text = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-                    let main = self.side.main.clone();
-                    self.out(&main, Op::Error { code: err, text, fatal: true });
-                    self.tell(Failure::new(RespErr::FATAL, &format!("Fatal error: {error}")));
+                    self.carry.out.push(Out::Fatal(err, error.to_string()));
                 } else {
                     self.tell(Failure::new(err, &format!("JoinGroup failed: {error}")));
                 }
@@ -169,6 +193,27 @@ impl Work<'_, '_> {
                 });
             }
         }
+    }
+
+    pub(super) fn speaks_kip_848(&mut self) -> bool {
+        self.core.member().is_some_and(|member| member.group_protocol() == felice::GroupProtocol::Consumer)
+    }
+
+    /// Whether the coordinator has refused a member of KIP-848: that is fatal.
+    fn has_failed_for_good(&mut self) -> bool {
+        self.speaks_kip_848() && self.core.member().is_some_and(|member| member.state() == MemberState::Failed)
+    }
+
+    /// What the library's log says when the program has done what the group proposed.
+    pub(super) fn log_accepted(&mut self, assigns: bool) {
+        let closes = self.side.state().stage != Stage::Open;
+        let state = match (assigns, closes) {
+            (true, _) => "wait-assign-call",
+            (false, false) => "wait-incr-unassign-to-complete",
+            (false, true) => "wait-unassign-to-complete",
+        };
+        let text = format!("assignment operations done in join-state {state} (rebalance rejoin=false)");
+        self.carry.out.push(Out::Log("ASSIGNDONE", text));
     }
 
     /// An error of the group, as a message.

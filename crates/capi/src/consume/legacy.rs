@@ -64,7 +64,7 @@ impl ConsumerSide {
         let (told, answer) = std::sync::mpsc::channel();
         self.command(move |work| {
             if let Some(commit) = commits {
-                work.commit(vec![commit], super::commit::CommitReply::Sync(told, false));
+                work.commit(vec![commit], super::commit::CommitReply::Sync(told, false), super::commit::Asking::Program);
             }
             work.stop(&slot);
         });

@@ -7,7 +7,7 @@
 //! - `assignment`: `rd_kafka_assign` and its kin
 //! - `group`: proposals of the group member, rebalance callbacks and events
 //! - `subscription`: topics, patterns, what the program may ask of its group
-//! - `commit`, `offsets`, `seek`, `watermarks`: offsets stored, committed, looked up; positions
+//! - `commit`, `offsets`, `seek`, `look_ups`: offsets stored, committed, looked up; positions
 //! - `poll`: messages out
 //! - `close`: the end
 //! - `legacy`: the consumer without a group; `files`: where it may keep its offsets
@@ -24,6 +24,7 @@ mod failed;
 mod files;
 mod group;
 pub mod legacy;
+pub mod look_ups;
 mod messages;
 pub mod metadata;
 pub mod offsets;
@@ -32,7 +33,6 @@ pub mod seek;
 mod slot;
 mod stats;
 pub mod subscription;
-pub mod watermarks;
 mod work;
 
 use std::collections::BTreeMap;
@@ -47,9 +47,9 @@ use felice::{Client, Error, ErrorKind, GroupMetadata, Properties, TopicPartition
 pub(crate) use self::commit::CommitResult;
 use self::files::Files;
 pub(crate) use self::group::Rebalance;
+pub(crate) use self::look_ups::Leaders;
 pub(crate) use self::messages::{Failure, Messages};
 use self::slot::Slot;
-pub(crate) use self::watermarks::Leaders;
 use self::work::{Carry, Work};
 use crate::conf::{Conf, Interceptors};
 use crate::event::kind;
@@ -86,6 +86,9 @@ impl Settings {
         let grouped = conf.text("group.id").is_some_and(|id| !id.is_empty());
         let group = if grouped { Some(properties.consumer_config()?) } else { None };
         let millis = |name: &str| Duration::from_millis(u64::try_from(conf.int(name)).unwrap_or(0));
+        // It does not grow.
+        let backoff = millis("fetch.error.backoff.ms");
+        (fetch.retry_backoff, fetch.retry_backoff_max) = (backoff, backoff);
         let every = millis("auto.commit.interval.ms");
         Ok(Self {
             fetch,

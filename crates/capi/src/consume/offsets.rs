@@ -1,12 +1,11 @@
-//! Offsets stored, committed, handed out, and looked up by time.
+//! Offsets stored, committed, handed out.
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
-use std::future::Future;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use felice::{Error, ErrorCode, ErrorKind, ListedOffset, OffsetSpec, TopicPartition};
+use felice::TopicPartition;
 
 use super::failed::failed;
 use super::slot::Use;
@@ -18,7 +17,7 @@ use crate::handle::Kafka;
 use crate::list::{elements_mut, epoch, name, note, read, write};
 use crate::topic::Topic;
 use crate::types::{Message, RespErr, TopicPartitionList, offset};
-use crate::wait::{Deadline, block_on};
+use crate::wait::Deadline;
 
 impl ConsumerSide {
     /// The next commit commits this of a partition.
@@ -176,100 +175,6 @@ pub unsafe extern "C" fn rd_kafka_position(rk: *mut Kafka, partitions: *mut Topi
             element.offset = slot.as_ref().map_or(offset::INVALID, |slot| slot.app.offset());
             crate::topic_partition::set_leader_epoch(element, slot.map_or(-1, |slot| slot.app.epoch()));
             element.err = RespErr::NO_ERROR;
-        }
-        RespErr::NO_ERROR
-    })
-}
-
-/// Runs a future for a time at most.
-pub(super) fn within<T>(
-    kafka: &Kafka,
-    deadline: Deadline,
-    future: impl Future<Output = Result<T, Error>>,
-) -> Result<T, RespErr> {
-    let left = deadline.left().unwrap_or_default();
-    match block_on(felice::raw::timeout(&kafka.client, left, future)) {
-        Some(result) => result.map_err(|error| match error.kind() {
-            ErrorKind::Timeout => RespErr::TIMED_OUT,
-            _ => RespErr::of(&error),
-        }),
-        None => Err(RespErr::TIMED_OUT),
-    }
-}
-
-type Listed = BTreeMap<TopicPartition, Result<ListedOffset, RespErr>>;
-
-/// Asks brokers where these places are.
-fn list(kafka: &Kafka, deadline: Deadline, of: Vec<(TopicPartition, OffsetSpec)>) -> Result<Listed, RespErr> {
-    let admin = kafka.client.admin();
-    let (mut answers, mut counts) = (Listed::new(), BTreeMap::<String, usize>::new());
-    let mut there = Vec::with_capacity(of.len());
-    for (partition, spec) in of {
-        // What does not exist is told at once: brokers would be asked for it until the time is up.
-        let known = kafka.leader(&partition.topic, partition.partition) >= 0;
-        let topic = partition.topic.as_str();
-        if !known && !counts.contains_key(topic) {
-            let count = match within(kafka, deadline, async { admin.topic(topic).await }) {
-                Ok(found) => found.partitions.len(),
-                Err(err) if err.0 == i32::from(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0) => 0,
-                Err(err) => return Err(err),
-            };
-            counts.insert(topic.to_owned(), count);
-        }
-        let count = counts.get(topic).copied().unwrap_or(0);
-        if known || usize::try_from(partition.partition).is_ok_and(|index| index < count) {
-            there.push((partition, spec));
-        } else {
-            answers.insert(partition, Err(RespErr::UNKNOWN_PARTITION));
-        }
-    }
-    if there.is_empty() {
-        return Err(RespErr::UNKNOWN_PARTITION);
-    }
-    let found = within(kafka, deadline, admin.list_offsets(there))?;
-    answers.extend(found.0.into_iter().map(|(name, found)| (name, found.map_err(|error| RespErr::of(&error)))));
-    Ok(answers)
-}
-
-/// The first offsets at or after the times that stand in the list in place of offsets, written there; the end where no record is so young.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`; `offsets` came from `rd_kafka_topic_partition_list_new`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_offsets_for_times(
-    rk: *mut Kafka,
-    offsets: *mut TopicPartitionList,
-    timeout_ms: c_int,
-) -> RespErr {
-    guard(RespErr::FAIL, || {
-        // SAFETY: the caller vouches for both.
-        let (Some(kafka), Some(named)) = (unsafe { (rk.as_ref(), read(offsets)) }) else { return RespErr::INVALID_ARG };
-        if named.is_empty() {
-            return RespErr::INVALID_ARG;
-        }
-        let spec = |at: i64| match at {
-            offset::BEGINNING => OffsetSpec::Earliest,
-            offset::END => OffsetSpec::Latest,
-            -3 => OffsetSpec::MaxTimestamp,
-            time => OffsetSpec::Time(time),
-        };
-        let of = named.into_iter().map(|named| (named.partition, spec(named.offset))).collect();
-        let found = match list(kafka, Deadline::after(timeout_ms), of) {
-            Ok(found) => found,
-            Err(err) => return err,
-        };
-        // SAFETY: the caller vouches for the list.
-        for element in unsafe { elements_mut(offsets) } {
-            // SAFETY: an element of a list.
-            match unsafe { name(element) }.and_then(|partition| found.get(&partition)) {
-                Some(Ok(listed)) => {
-                    element.offset = listed.offset.unwrap_or(offset::END);
-                    crate::topic_partition::set_leader_epoch(element, listed.leader_epoch.unwrap_or(-1));
-                    element.err = RespErr::NO_ERROR;
-                }
-                Some(Err(err)) => element.err = *err,
-                None => element.err = RespErr::UNKNOWN_PARTITION,
-            }
         }
         RespErr::NO_ERROR
     })

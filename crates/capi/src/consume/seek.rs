@@ -12,13 +12,13 @@ use super::{ConsumerSide, side};
 use crate::boundary::guard;
 use crate::errors::object::ErrorObject;
 use crate::handle::Kafka;
-use crate::list::{elements_mut, name};
+use crate::list::{elements_mut, epoch, name};
 use crate::topic::Topic;
 use crate::types::{PARTITION_UA, RespErr, TopicPartitionList, offset};
 
 impl ConsumerSide {
-    /// Reads a partition on from here, as C names it.
-    pub(super) fn seek(&self, partition: &TopicPartition, to: i64) -> RespErr {
+    /// Reads a partition on from here, as C names it, behind a record of this epoch.
+    pub(super) fn seek(&self, partition: &TopicPartition, to: i64, epoch: i32) -> RespErr {
         let state = self.state();
         let Some(slot) = state.slots.get(partition).cloned() else { return RespErr::UNKNOWN_PARTITION };
         if slot.used() == Use::None || slot.looking.load(Ordering::Acquire) {
@@ -31,7 +31,12 @@ impl ConsumerSide {
         slot.next_turn();
         slot.app.clear();
         let sought = slot.clone();
-        self.command(move |work| work.read_from(&sought, version, to));
+        self.command(move |work| {
+            work.read_from(&sought, version, to);
+            if to >= 0 {
+                work.written_under(&sought, epoch);
+            }
+        });
         drop(state);
         slot.queue.purge_outdated();
         RespErr::NO_ERROR
@@ -82,7 +87,7 @@ pub unsafe extern "C" fn rd_kafka_seek(rkt: *mut Topic, partition: i32, offset: 
         let Some(topic) = (unsafe { rkt.as_ref() }) else { return RespErr::INVALID_ARG };
         let Some(kafka) = topic.handle() else { return RespErr::INVALID_ARG };
         let Some(side) = &kafka.consumer else { return RespErr::INVALID_ARG };
-        side.seek(&TopicPartition::new(topic.name.as_str(), partition), offset)
+        side.seek(&TopicPartition::new(topic.name.as_str(), partition), offset, -1)
     })
 }
 
@@ -107,7 +112,7 @@ pub unsafe extern "C" fn rd_kafka_seek_partitions(
         for element in elements {
             // SAFETY: an element of a list.
             element.err = match unsafe { name(element) } {
-                Some(partition) => side.seek(&partition, element.offset),
+                Some(partition) => side.seek(&partition, element.offset, epoch(element)),
                 None => RespErr::UNKNOWN_PARTITION,
             };
         }

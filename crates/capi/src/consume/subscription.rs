@@ -102,6 +102,10 @@ impl Work<'_, '_> {
     /// Tells, once each, of topics that are subscribed to by name and are not there, and of patterns that nothing matches, where the metadata is new and
     /// `complete`.
     pub(super) fn check_subscribed(&mut self, metadata: &Arc<ClusterMetadata>, complete: bool) {
+        if self.speaks_kip_848() {
+            // The coordinator knows them.
+            return;
+        }
         let topics = self.side.state().subscription.clone();
         let by_pattern = !self.carry.patterns.is_empty();
         for topic in topics.iter().filter(|topic| !topic.starts_with('^')) {

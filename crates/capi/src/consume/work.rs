@@ -12,10 +12,11 @@ use felice::raw::{
 };
 use felice::{Error, ErrorCode, ErrorKind, OffsetAndMetadata, TopicPartition};
 
-use super::commit::{Commit, CommitReply, CommitResult};
+use super::commit::{Asking, Commit, CommitReply, CommitResult};
 use super::slot::Slot;
 use super::{ConsumerSide, Failure, Messages};
 use crate::errors::text_of;
+use crate::log::Context;
 use crate::op::Op;
 use crate::queue::Queue;
 use crate::types::{RespErr, offset};
@@ -52,6 +53,10 @@ pub(super) enum Out {
     Push(Arc<Queue>, Op),
     /// Interceptors hear what came of a commit.
     Show(CommitResult),
+    /// The handle has a fatal error.
+    Fatal(RespErr, String),
+    /// A line of the log, of the group.
+    Log(&'static str, String),
     /// Whoever waits for a commit hears what came of it.
     Answer(std::sync::mpsc::Sender<CommitResult>, CommitResult),
 }
@@ -63,6 +68,16 @@ impl Out {
             Self::Show(result) => {
                 if let Some(kafka) = side.topics.handle().upgrade() {
                     kafka.intercept(|all, rk| all.on_commit(rk, result.list.as_ptr(), result.err));
+                }
+            }
+            Self::Fatal(err, why) => {
+                if let Some(kafka) = side.topics.handle().upgrade() {
+                    kafka.set_fatal(err, &why);
+                }
+            }
+            Self::Log(facility, text) => {
+                if let Some(kafka) = side.topics.handle().upgrade() {
+                    kafka.log.debug(Context::CGRP, facility, || text);
                 }
             }
             // Whoever asked may have gone.
@@ -190,6 +205,15 @@ impl Work<'_, '_> {
             return;
         }
         let err = RespErr::of(error);
+        if error.kind() == ErrorKind::LogTruncated {
+            // Where the logs part, where the leader could tell; it is a reset all the same.
+            let diverges = self.core.fetcher().and_then(|(fetcher, _)| fetcher.position(id));
+            match diverges.filter(|_| self.reset_of(slot) != OffsetReset::Fail) {
+                Some(at) => self.read(slot, slot.fetched_for(), Position::Offset(at)),
+                None => self.reset(slot, position, err, error.message()),
+            }
+            return;
+        }
         if !matches!(slot.start(), Some(Position::Offset(_))) {
             // Where to start could not be asked.
             let (slot, turn) = (slot.clone(), slot.turn());
@@ -233,10 +257,24 @@ impl Work<'_, '_> {
         });
     }
 
+    /// `auto.offset.reset` of a partition's topic.
+    fn reset_of(&self, slot: &Slot) -> OffsetReset {
+        reset_of(slot).unwrap_or(self.side.settings.reset)
+    }
+
+    /// The record before the position of a partition that is being read was written under this epoch.
+    pub(super) fn written_under(&mut self, slot: &Slot, epoch: i32) {
+        if let Some(id) = slot.fetch()
+            && let Some((fetcher, _)) = self.core.fetcher()
+        {
+            fetcher.written_under(id, epoch);
+        }
+    }
+
     /// There is no offset to read from: what `auto.offset.reset` says.
     pub(super) fn reset(&mut self, slot: &Arc<Slot>, at: i64, err: RespErr, why: &str) {
         slot.looking.store(false, Ordering::Release);
-        let to = match reset_of(slot).unwrap_or(self.side.settings.reset) {
+        let to = match self.reset_of(slot) {
             OffsetReset::Earliest => Position::Start,
             OffsetReset::Latest => Position::End,
             OffsetReset::ByDuration(age) => Position::not_older(self.core.now(), age),
@@ -337,6 +375,7 @@ impl Work<'_, '_> {
                 Some(Ok(Some(place))) => {
                     slot.committed.set(place.offset, place.leader_epoch);
                     self.read(&slot, slot.version(), Position::Offset(place.offset));
+                    self.written_under(&slot, place.leader_epoch);
                 }
                 Some(Ok(None)) => {
                     slot.committed.clear();
@@ -368,13 +407,21 @@ impl Work<'_, '_> {
     }
 
     /// Commits, and answers to `reply`.
-    pub(super) fn commit(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>, reply: CommitReply) {
+    pub(super) fn commit(
+        &mut self,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        reply: CommitReply,
+        asking: Asking,
+    ) {
         let now = self.core.now();
         let commit = Commit { offsets, reply };
         match self.core.member() {
             Some(member) => {
                 let wanted = commit.offsets.iter().filter(|named| super::commit::is_one(named)).cloned().collect();
-                let request = member.commit(now, wanted, PATIENCE);
+                let request = match asking {
+                    Asking::Program => member.commit_once(now, wanted, PATIENCE),
+                    Asking::Library => member.commit(now, wanted, PATIENCE),
+                };
                 self.carry.requests.insert(request, Asked::Commit(commit));
             }
             None => self.committed(commit, Err(RespErr::UNKNOWN_GROUP)),

@@ -35,6 +35,7 @@ impl RespErr {
             ErrorKind::Decode => Self::BAD_MSG,
             ErrorKind::Unsupported => Self::UNSUPPORTED_FEATURE,
             ErrorKind::OffsetOutOfRange => Self::OFFSET_OUT_OF_RANGE,
+            ErrorKind::LogTruncated => Self::LOG_TRUNCATION,
             _ => Self::FAIL,
         }
     }

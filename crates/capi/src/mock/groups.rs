@@ -129,8 +129,8 @@ pub unsafe extern "C" fn rd_kafka_mock_cgrp_consumer_target_assignment_destroy(t
     });
 }
 
-/// Gives a group of the consumer protocol (KIP-848) a target, instead of what an assignor makes; its members hear of it with their next
-/// heartbeats.
+/// Gives a group of the consumer protocol (KIP-848) a target, instead of what an assignor makes; NULL leaves it to that again. Its members hear of
+/// it with their next heartbeats.
 ///
 /// # Safety
 /// `mcluster` is NULL or a cluster that lives; `group_id` is NULL or ends in a NUL byte; `target` is NULL or came from
@@ -144,12 +144,16 @@ pub unsafe extern "C" fn rd_kafka_mock_cgrp_consumer_target_assignment(
     guard((), || {
         // SAFETY: the caller vouches for all of them.
         let (mock, group, target) = unsafe { (mcluster.as_ref(), text(group_id), target.as_ref()) };
-        if let (Some(mock), Some(group), Some(TargetAssignment(members))) = (mock, group, target) {
-            let target = members.iter().map(|(id, partitions)| {
-                (id.as_str(), partitions.iter().map(|(topic, index)| (topic.as_str(), *index)).collect::<Vec<_>>())
-            });
-            // A group or a topic that is not there has nobody to assign to.
-            let _ = mock.cluster.with(|c, now| c.set_target_assignment(now, group, target));
-        }
+        let (Some(mock), Some(group)) = (mock, group) else { return };
+        let Some(TargetAssignment(members)) = target else {
+            // A group that is not there has no target.
+            let _ = mock.cluster.with(|c, now| c.clear_target_assignment(now, group));
+            return;
+        };
+        let target = members.iter().map(|(id, partitions)| {
+            (id.as_str(), partitions.iter().map(|(topic, index)| (topic.as_str(), *index)).collect::<Vec<_>>())
+        });
+        // A group or a topic that is not there has nobody to assign to.
+        let _ = mock.cluster.with(|c, now| c.set_target_assignment(now, group, target));
     });
 }

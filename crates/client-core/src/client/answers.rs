@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use felice_protocol::messages::{
-    self, ApiKey, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
-    ProduceResponse,
+    self, ApiKey, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, ProduceResponse,
 };
 use felice_protocol::time::Now;
 
@@ -73,6 +73,12 @@ impl<T> ClientCore<T> {
                     fetcher.handle_list_offsets(now, id, Ok(&response));
                 }
             }
+            Token::EpochEnds(reader, id) => {
+                let (_, response) = messages::decode_response::<OffsetForLeaderEpochRequest>(version, frame)?;
+                if let Some(fetcher) = self.readers.get_mut(&reader) {
+                    fetcher.handle_epoch_ends(now, id, Ok(&response));
+                }
+            }
             Token::Fetch(reader, id) => {
                 let whole = frame.clone();
                 let (_, response) = messages::decode_response::<FetchRequest>(version, frame)?;
@@ -119,6 +125,11 @@ impl<T> ClientCore<T> {
             Token::ListOffsets(reader, id) => {
                 if let Some(fetcher) = self.readers.get_mut(&reader) {
                     fetcher.handle_list_offsets(now, id, Err(error));
+                }
+            }
+            Token::EpochEnds(reader, id) => {
+                if let Some(fetcher) = self.readers.get_mut(&reader) {
+                    fetcher.handle_epoch_ends(now, id, Err(error));
                 }
             }
             Token::Fetch(reader, id) => {

@@ -99,6 +99,7 @@ enum Token {
     InitProducerId(ProducerKey),
     Produce(ProducerKey, u64),
     ListOffsets(ReaderKey, u64),
+    EpochEnds(ReaderKey, u64),
     Fetch(ReaderKey, u64),
     Group(MemberKey, u64),
     Call(CallId),

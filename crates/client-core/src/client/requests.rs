@@ -96,6 +96,15 @@ impl<T> ClientCore<T> {
                 }
             }
             while let Some(out) = fetcher
+                .poll_epoch_ends(now, &mut |broker| links.ready(now, (Node::Broker(broker), Lane::General), &metadata))
+            {
+                let node = (Node::Broker(out.broker), Lane::General);
+                let token = Token::EpochEnds(*key, out.id);
+                if let Err(error) = links.send(now, node, &out.request, out.max_version, token, true, timeout) {
+                    fetcher.handle_epoch_ends(now, out.id, Err(&error));
+                }
+            }
+            while let Some(out) = fetcher
                 .poll_fetch(now, &mut |broker| links.ready(now, (Node::Broker(broker), Lane::Fetch(*key)), &metadata))
             {
                 let node = (Node::Broker(out.broker), Lane::Fetch(*key));

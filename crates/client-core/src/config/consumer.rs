@@ -48,6 +48,8 @@ pub struct ConsumerConfig {
     pub offset_reset: OffsetReset,
     /// A commit that meets a rebalance is told so, as librdkafka does, instead of being made again after it.
     pub rebalance_fails_commits: bool,
+    /// A cooperative rebalance that changes nothing is told all the same, as librdkafka does.
+    pub tells_every_rebalance: bool,
     /// `client.rack`.
     pub client_rack: Option<String>,
     /// `exclude.internal.topics`: whether patterns leave Kafka's own topics out.
@@ -129,6 +131,7 @@ impl Properties {
             enable_auto_offset_store: self.flag("enable.auto.offset.store") || self.defaults == Defaults::Java,
             offset_reset: self.offset_reset()?,
             rebalance_fails_commits: self.defaults == Defaults::Librdkafka,
+            tells_every_rebalance: self.defaults == Defaults::Librdkafka,
             client_rack: self.some_text("client.rack"),
             exclude_internal_topics: self.flag("exclude.internal.topics"),
             leave_group_on_close: self.flag("internal.leave.group.on.close"),

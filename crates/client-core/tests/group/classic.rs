@@ -126,6 +126,24 @@ fn a_cooperative_member_keeps_what_stays_and_joins_again_after_it_let_go() {
 }
 
 #[test]
+fn a_cooperative_rebalance_that_changes_nothing_is_told_to_whom_wants_it() {
+    for wanted in [true, false] {
+        let mut config =
+            config(&[("group.protocol", "classic"), ("partition.assignment.strategy", "cooperative-sticky")]);
+        config.tells_every_rebalance = wanted;
+        let mut w = World::new(config);
+        w.subscribe(&["t"]);
+        w.coordinator();
+        w.settle(1, "cooperative-sticky", &[tp("t", 0)]);
+        w.beat(ErrorCode::REBALANCE_IN_PROGRESS);
+        w.settle(2, "cooperative-sticky", &[tp("t", 0)]);
+        let told = w.events.iter().filter(|e| matches!(e, GroupEvent::Assign { incremental: true, .. })).count();
+        assert_eq!(told, if wanted { 2 } else { 1 });
+        assert_eq!(w.has(), ["t[0]"]);
+    }
+}
+
+#[test]
 fn a_cooperative_member_joins_again_also_where_it_let_go_too_late() {
     let mut w = cooperative();
     w.settle(1, "cooperative-sticky", &[tp("t", 0), tp("t", 1)]);

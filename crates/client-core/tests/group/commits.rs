@@ -291,6 +291,49 @@ fn a_member_of_kip_848_looks_up_and_commits_with_its_epoch() {
     assert_eq!(results(&w)[0].1, Ok(vec![ErrorCode::NONE]));
 }
 
+fn kip_848() -> World {
+    let mut w = World::new(config(&[]));
+    w.subscribe(&["t"]);
+    w.coordinator();
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(3, Some(&[(1, &[0])])));
+    let (id, _) = w.request(pulse);
+    w.answer(id, pulsed(3, None));
+    w
+}
+
+#[test]
+fn a_commit_that_is_made_once_tells_what_the_coordinator_says_of_the_member() {
+    let mut w = kip_848();
+    for code in [ErrorCode::STALE_MEMBER_EPOCH, ErrorCode::UNKNOWN_MEMBER_ID] {
+        w.member.commit_once(w.now, vec![at(0, 5)], LONG);
+        let (id, request) = w.request(commit);
+        w.answer(id, committed(&request, code));
+        assert_eq!(results(&w).last().unwrap().1, Ok(vec![code]));
+        assert!(w.waiting.iter().any(|out| pulse(&out.request).is_some()), "at once");
+        let (id, _) = w.request(pulse);
+        w.answer(id, pulsed(3, None));
+    }
+    assert_eq!(w.has(), ["t[0]"], "that is the heartbeat's to say");
+}
+
+#[test]
+fn a_commit_of_a_member_that_leaves_takes_the_epoch_that_a_heartbeat_tells() {
+    let mut w = kip_848();
+    w.member.commit(w.now, vec![at(0, 5)], LONG);
+    w.member.leave(w.now, LONG);
+    w.run();
+    let (id, request) = w.request(commit);
+    w.answer(id, committed(&request, ErrorCode::STALE_MEMBER_EPOCH));
+    let (id, _) = w.request(|r| pulse(r).filter(|r| r.member_epoch >= 0));
+    w.answer(id, pulsed(4, None));
+    let (id, request) = w.request(commit);
+    assert_eq!(request.generation_id_or_member_epoch, 4);
+    w.answer(id, committed(&request, ErrorCode::UNKNOWN_MEMBER_ID));
+    assert_eq!(results(&w)[0].1, Ok(vec![ErrorCode::UNKNOWN_MEMBER_ID]), "nobody waits for a member that is gone");
+    assert!(matches!(w.events.last(), Some(GroupEvent::Left)));
+}
+
 #[test]
 fn leaving_waits_for_commits() {
     let mut w = classic();

@@ -99,7 +99,10 @@ impl World {
         loop {
             while let Some(event) = self.member.poll_event() {
                 let accept = self.book(&event);
-                self.events.push(event);
+                // It only says what can be read in the requests.
+                if !matches!(event, GroupEvent::Acknowledging) {
+                    self.events.push(event);
+                }
                 if let Some(id) = accept.filter(|_| self.obedient) {
                     self.accept(id);
                 }

@@ -13,9 +13,9 @@ use crate::groups::assignor::{MemberSpec, ServerAssignor, assign};
 use crate::groups::topics_view::TopicsView;
 
 impl ConsumerGroup {
-    /// Takes a target from outside; it counts from the next heartbeat on, in an epoch of its own.
-    pub(crate) fn set_target(&mut self, target: BTreeMap<ByteStr, Partitions>) {
-        self.given_target = Some(target);
+    /// Takes a target from outside, or leaves it to the assignor again; it counts from the next heartbeat on, in an epoch of its own.
+    pub(crate) fn set_target(&mut self, target: Option<BTreeMap<ByteStr, Partitions>>) {
+        self.given_target = target;
         self.target_given = true;
     }
 

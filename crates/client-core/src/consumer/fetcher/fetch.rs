@@ -11,7 +11,7 @@ use felice_protocol::records::{RecordBatchError, RecordBatches};
 use felice_protocol::time::Now;
 
 use super::partition::Partition;
-use super::{Asked, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, Position, PositionCause};
+use super::{Asked, AskedPartition, FetchEvent, FetchId, FetchOut, Fetched, Fetcher, Position, PositionCause};
 use crate::bugs::Bug;
 use crate::config::OffsetReset;
 use crate::consumer::budget::Charge;
@@ -21,8 +21,10 @@ use crate::metadata::{Broker, BrokerId, LeaderHint};
 impl Fetcher {
     /// The next Fetch, if a broker that is `ready` can have one and there is room for the answer.
     pub fn poll_fetch(&mut self, now: Now, ready: &mut dyn FnMut(BrokerId) -> bool) -> Option<FetchOut<FetchRequest>> {
-        let fetchable =
-            |p: &Partition| p.resolved().filter(|_| !p.paused && !p.throttled && !p.over && !p.is_blocked(now));
+        let fetchable = |p: &Partition| {
+            let held = p.paused || p.throttled || p.over || p.is_doubtful() || p.is_blocked(now);
+            p.resolved().filter(|_| !held)
+        };
         let brokers: BTreeSet<BrokerId> = self
             .partitions
             .values()
@@ -45,7 +47,7 @@ impl Fetcher {
         for (partition, p) in self.partitions.range(start..).chain(self.partitions.range(..start)) {
             let Some(offset) = fetchable(p).filter(|_| p.source(now) == Some(broker)) else { continue };
             ids_known &= p.topic_id != Uuid::default();
-            asked.push((*partition, p.generation, offset));
+            asked.push(AskedPartition::new(*partition, p, offset));
             let entry = fetch::request::FetchPartition {
                 partition: p.index,
                 current_leader_epoch: p.leader_epoch,
@@ -93,15 +95,15 @@ impl Fetcher {
         let endpoints = response.node_endpoints;
         for topic in response.responses {
             for answer in topic.partitions {
-                let found = asked.partitions.iter().find(|(id, _, _)| {
-                    self.partitions.get(id).is_some_and(|p| {
+                let found = asked.partitions.iter().find(|of| {
+                    self.partitions.get(&of.id).is_some_and(|p| {
                         p.index == answer.partition_index
                             && (p.topic == topic.topic || topic.topic.is_empty() && p.topic_id == topic.topic_id)
                     })
                 });
-                let Some(&(id, generation, offset)) = found else { continue };
+                let Some(&of) = found else { continue };
                 if answer.current_leader.leader_id >= 0
-                    && let Some(p) = self.partitions.get(&id)
+                    && let Some(p) = self.partitions.get(&of.id)
                 {
                     let at = endpoints.iter().find(|e| e.node_id == answer.current_leader.leader_id);
                     self.hints.push(LeaderHint {
@@ -117,7 +119,7 @@ impl Fetcher {
                         }),
                     });
                 }
-                self.handle_partition(now, id, generation, offset, answer, &charge);
+                self.handle_partition(now, of, answer, &charge);
             }
         }
     }
@@ -125,17 +127,17 @@ impl Fetcher {
     fn handle_partition(
         &mut self,
         now: Now,
-        id: FetchId,
-        generation: u32,
-        offset: i64,
+        of: AskedPartition,
         answer: fetch::response::PartitionData,
         charge: &Arc<Charge>,
     ) {
+        let AskedPartition { id, generation, offset, leader_epoch } = of;
         let stale = self.config.bugs.has(Bug::StaleFetchTaken);
         let Some(p) = self
             .partitions
             .get_mut(&id)
-            .filter(|p| stale || (p.generation == generation && p.position == Some(offset)))
+            // What an old leader had may be gone: it comes again from the new one.
+            .filter(|p| stale || (p.generation == generation && p.position == Some(offset) && !p.is_doubtful()))
         else {
             return;
         };
@@ -163,9 +165,11 @@ impl Fetcher {
             }
         }
         let records = answer.records.unwrap_or_default();
-        let (next, corrupt) = next_offset(&records, offset);
+        let (next, epoch, corrupt) = next_offset(&records, offset);
+        p.validated = p.validated.max(leader_epoch);
         if next > offset {
             p.position = Some(next);
+            p.position_epoch = epoch;
             p.told_end = false;
             let aborted = answer.aborted_transactions.unwrap_or_default();
             self.events.push_back(FetchEvent::Data(Fetched {
@@ -200,31 +204,30 @@ impl Fetcher {
     }
 
     fn handle_partition_error(&mut self, now: Now, id: FetchId, offset: i64, code: ErrorCode) {
-        let Some(p) = self.partitions.get_mut(&id) else { return };
         match recovery(code) {
             Recovery::Backoff => {}
             Recovery::RefreshMetadata => self.refresh = true,
-            Recovery::ResetOffset => match self.config.offset_reset {
-                OffsetReset::Earliest => {
-                    p.start = Some(Position::Start);
-                    p.cause = PositionCause::OutOfRange(offset);
-                }
-                OffsetReset::Latest => {
-                    p.start = Some(Position::End);
-                    p.cause = PositionCause::OutOfRange(offset);
-                }
-                OffsetReset::ByDuration(age) => {
-                    p.start = Some(Position::not_older(now, age));
-                    p.cause = PositionCause::OutOfRange(offset);
-                }
-                OffsetReset::Fail => {
-                    let message = format!("offset {offset} is not in the log");
-                    let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(code);
-                    self.fail(id, error.hinting("its records may have been deleted; seek, or set auto.offset.reset"));
-                }
-            },
+            Recovery::ResetOffset => self.reset_position(now, id, offset),
             Recovery::Fail(code) => self.fail(id, Error::from_code(code, None)),
         }
+    }
+
+    /// An offset is not in the log: what `auto.offset.reset` says.
+    pub(super) fn reset_position(&mut self, now: Now, id: FetchId, offset: i64) {
+        let Some(p) = self.partitions.get_mut(&id) else { return };
+        let start = match self.config.offset_reset {
+            OffsetReset::Earliest => Position::Start,
+            OffsetReset::Latest => Position::End,
+            OffsetReset::ByDuration(age) => Position::not_older(now, age),
+            OffsetReset::Fail => {
+                let message = format!("offset {offset} is not in the log");
+                let error = Error::new(ErrorKind::OffsetOutOfRange, message).code_of(ErrorCode::OFFSET_OUT_OF_RANGE);
+                self.fail(id, error.hinting("its records may have been deleted; seek, or set auto.offset.reset"));
+                return;
+            }
+        };
+        p.start = Some(start);
+        p.cause = PositionCause::OutOfRange(offset);
     }
 
     /// A Fetch will not be answered.
@@ -238,33 +241,36 @@ impl Fetcher {
     /// What failed together is asked for together again: the one to wake first would have a Fetch of its own, and all others would wait for it,
     /// `fetch.max.wait.ms` long.
     fn pause_together(&mut self, now: Now, asked: &Asked) {
-        let failed = || asked.partitions.iter().map(|(id, _, _)| id);
+        let failed = || asked.partitions.iter().map(|of| of.id);
         for id in failed() {
-            if let Some(p) = self.partitions.get_mut(id) {
+            if let Some(p) = self.partitions.get_mut(&id) {
                 p.follower = None;
                 p.pause_after_error(now);
             }
         }
-        let until = failed().filter_map(|id| self.partitions.get(id)?.blocked_until).max();
+        let until = failed().filter_map(|id| self.partitions.get(&id)?.blocked_until).max();
         for id in failed() {
-            if let Some(p) = self.partitions.get_mut(id) {
+            if let Some(p) = self.partitions.get_mut(&id) {
                 p.blocked_until = until;
             }
         }
     }
 }
 
-/// Where the next request goes on, by the batches' headers alone, and why it does not get further. A batch that was cut off at the end is
-/// none.
-fn next_offset(records: &Bytes, from: i64) -> (i64, Option<RecordBatchError>) {
-    let mut next = from;
+/// Where the next request goes on, by the batches' headers alone, the epoch of the last record before that, and why it does not get further. A batch
+/// that was cut off at the end is none.
+fn next_offset(records: &Bytes, from: i64) -> (i64, i32, Option<RecordBatchError>) {
+    let (mut next, mut epoch) = (from, -1);
     for batch in RecordBatches::new(records.clone()) {
         match batch {
-            Ok(batch) => next = next.max(batch.last_offset().saturating_add(1)),
-            Err(error) => return (next, Some(error)),
+            Ok(batch) => {
+                next = next.max(batch.last_offset().saturating_add(1));
+                epoch = batch.partition_leader_epoch();
+            }
+            Err(error) => return (next, epoch, Some(error)),
         }
     }
-    (next, None)
+    (next, epoch, None)
 }
 
 /// What Fetch does about a code.

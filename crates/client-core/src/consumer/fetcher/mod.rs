@@ -4,12 +4,14 @@
 //! - `partition`: how far a partition has been read
 //! - `positions`: ListOffsets: where reading starts and ends
 //! - `fetch`: Fetch requests and their answers
+//! - `epochs`: OffsetForLeaderEpoch: whether a position is still in the log
 //!
 //! One Fetch is in flight to each broker. When its answer comes, positions move on by the batches' headers alone and the next Fetch leaves
 //! before a record is decoded; records are decoded where the application reads them. Answers that nobody has read yet are bounded by a
 //! [`Budget`]. A seek makes a new generation of the partition, and what was fetched for an older one is dropped.
 //! Java: `Fetcher`, `OffsetFetcher`.
 
+mod epochs;
 mod fetch;
 mod partition;
 mod positions;
@@ -144,11 +146,27 @@ pub struct FetchOut<R> {
     pub max_version: i16,
 }
 
-/// What a request in flight asks for: each partition with its generation and, in a Fetch, its offset.
+/// What a request in flight asks for.
 #[derive(Debug)]
 struct Asked {
     broker: BrokerId,
-    partitions: Vec<(FetchId, u32, i64)>,
+    partitions: Vec<AskedPartition>,
+}
+
+/// A partition in a request: what was so when it was asked for.
+#[derive(Clone, Copy, Debug)]
+struct AskedPartition {
+    id: FetchId,
+    generation: u32,
+    leader_epoch: i32,
+    /// What is asked of; 0 where the offset is the question.
+    offset: i64,
+}
+
+impl AskedPartition {
+    fn new(id: FetchId, p: &Partition, offset: i64) -> Self {
+        Self { id, generation: p.generation, leader_epoch: p.leader_epoch, offset }
+    }
 }
 
 /// The fetcher.
@@ -164,6 +182,7 @@ pub struct Fetcher {
     fetches: BTreeMap<u64, Asked>,
     busy: BTreeSet<BrokerId>,
     listings: BTreeMap<u64, (Want, Asked)>,
+    validations: BTreeMap<u64, Asked>,
     next_request: u64,
     rotation: u32,
     events: VecDeque<FetchEvent>,
@@ -184,6 +203,7 @@ impl Fetcher {
             fetches: BTreeMap::new(),
             busy: BTreeSet::new(),
             listings: BTreeMap::new(),
+            validations: BTreeMap::new(),
             next_request: 0,
             rotation: 0,
             events: VecDeque::new(),
@@ -229,6 +249,7 @@ impl Fetcher {
     pub fn seek(&mut self, id: FetchId, to: Position) -> Option<u32> {
         let p = self.partitions.get_mut(&id)?;
         p.next_generation();
+        p.forget_epochs();
         match to {
             Position::Offset(offset) => {
                 p.position = Some(offset);
@@ -266,7 +287,7 @@ impl Fetcher {
             p if p.paused => Standing::Paused,
             p if p.leader.is_none() => Standing::NoLeader,
             p if p.is_blocked(now) => Standing::Backoff,
-            p if p.resolved().is_none() => Standing::FindingOffset,
+            p if p.resolved().is_none() || p.is_doubtful() => Standing::FindingOffset,
             _ => Standing::Fetching,
         })
     }

@@ -38,6 +38,12 @@ pub(super) struct Partition {
     pub(super) follower: Option<Follower>,
     pub(super) generation: u32,
     pub(super) position: Option<i64>,
+    /// The epoch of the record before the position; −1 where it is not known.
+    pub(super) position_epoch: i32,
+    /// The newest leader's epoch under which the position was good.
+    pub(super) validated: i32,
+    /// The request that asks whether it still is.
+    pub(super) validating: Option<u64>,
     pub(super) start: Option<Position>,
     pub(super) end: Option<Position>,
     pub(super) until: Option<i64>,
@@ -64,6 +70,9 @@ impl Partition {
             follower: None,
             generation: 0,
             position: None,
+            position_epoch: -1,
+            validated: -1,
+            validating: None,
             start: None,
             end: None,
             until: None,
@@ -88,6 +97,7 @@ impl Partition {
         if self.topic_id != topic.id && self.topic_id != Uuid::default() && topic.id != Uuid::default() {
             // No offset of the old topic means anything in the new one, and none of its records has been read.
             self.next_generation();
+            self.forget_epochs();
             self.start = Some(Position::Start);
             self.cause = PositionCause::Recreated;
         }
@@ -97,6 +107,7 @@ impl Partition {
             self.leader_epoch = known.leader_epoch;
             self.follower = None;
             self.blocked_until = None;
+            self.validating = None;
         }
         self.follower = self.follower.filter(|follower| metadata.brokers.contains_key(&follower.broker));
     }
@@ -127,6 +138,16 @@ impl Partition {
 
     pub(super) fn resolved(&self) -> Option<i64> {
         if self.start.is_none() && self.end.is_none() { self.position } else { None }
+    }
+
+    /// Whether records before the position may be gone: its leader is of a newer epoch than all that is known to be good.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.position_epoch >= 0 && self.leader_epoch > self.position_epoch.max(self.validated)
+    }
+
+    /// The position is another one.
+    pub(super) fn forget_epochs(&mut self) {
+        (self.position_epoch, self.validated, self.validating) = (-1, -1, None);
     }
 
     pub(super) fn pause_after_error(&mut self, now: Now) {

@@ -7,7 +7,7 @@ use felice_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, list_of
 use felice_protocol::time::Now;
 
 use super::partition::Partition;
-use super::{Asked, FetchEvent, FetchOut, Fetcher};
+use super::{Asked, AskedPartition, FetchEvent, FetchOut, Fetcher};
 use crate::error::Error;
 use crate::metadata::BrokerId;
 
@@ -74,7 +74,7 @@ impl Fetcher {
             for (id, p) in &mut self.partitions {
                 let Some(timestamp) = wanted(p).filter(|_| p.leader == Some(broker)) else { continue };
                 p.asking = true;
-                asked.push((*id, p.generation, 0));
+                asked.push(AskedPartition::new(*id, p, 0));
                 let partition = list_offsets::request::ListOffsetsPartition {
                     partition_index: p.index,
                     current_leader_epoch: p.leader_epoch,
@@ -108,7 +108,7 @@ impl Fetcher {
     /// The answer to a ListOffsets, or why there is none.
     pub fn handle_list_offsets(&mut self, now: Now, id: u64, response: Result<&ListOffsetsResponse, &Error>) {
         let Some((want, asked)) = self.listings.remove(&id) else { return };
-        for (id, generation, _) in asked.partitions {
+        for AskedPartition { id, generation, .. } in asked.partitions {
             let Some(p) = self.partitions.get_mut(&id) else { continue };
             p.asking = false;
             if p.generation != generation {
@@ -160,6 +160,7 @@ impl Fetcher {
             match want {
                 Want::Start => {
                     p.start = None;
+                    p.forget_epochs();
                     p.position = Some(offset);
                 }
                 Want::End => {

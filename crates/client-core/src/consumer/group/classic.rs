@@ -359,7 +359,7 @@ impl GroupMember {
             assignor.on_assignment(&assignment, self.epoch);
         }
         self.events.push_back(GroupEvent::Joined(self.group_metadata()));
-        self.partitions.aim(target, self.is_eager());
+        self.partitions.aim(target, self.is_eager() || self.config.tells_every_rebalance);
     }
 
     pub(super) fn handle_heartbeat(&mut self, now: Now, sent_at: Instant, epoch: i32, code: ErrorCode) {

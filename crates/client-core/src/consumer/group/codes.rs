@@ -50,7 +50,8 @@ pub(super) fn consumer_recovery(code: ErrorCode, joining: bool) -> Recovery {
         ErrorCode::GROUP_ID_NOT_FOUND | ErrorCode::INCONSISTENT_GROUP_PROTOCOL if joining => Recovery::Unsupported,
         // A topic that may not be read today may be tomorrow; the rest of the subscription goes on. Java does so too.
         ErrorCode::TOPIC_AUTHORIZATION_FAILED if !joining => Recovery::Backoff,
-        code if code.is_retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => Recovery::Backoff,
+        // Negative codes but UNKNOWN_SERVER_ERROR are of no broker; whoever made them up may take them back.
+        code if code.is_retriable() || code.0 < 0 => Recovery::Backoff,
         other => Recovery::Fail(other),
     }
 }

@@ -41,6 +41,10 @@ struct Commit {
     id: RequestId,
     deadline: Instant,
     timeout: Duration,
+    /// What the coordinator says of the member is the result.
+    once: bool,
+    /// A heartbeat was sent for its sake.
+    hurried: bool,
     /// What is still to be committed, and in which turn each was held; `None` for a group without a subscription.
     open: BTreeMap<TopicPartition, (OffsetAndMetadata, Option<ProposalId>)>,
     done: Vec<(TopicPartition, ErrorCode)>,
@@ -66,6 +70,27 @@ impl GroupMember {
         offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
         timeout: Duration,
     ) -> RequestId {
+        self.begin_commit(now, offsets, timeout, false)
+    }
+
+    /// As [`Self::commit`], but where a coordinator of KIP-848 does not know the member, or by another epoch, that is the result, and what becomes of
+    /// the membership is left to the next heartbeat, which leaves at once.
+    pub fn commit_once(
+        &mut self,
+        now: Now,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        timeout: Duration,
+    ) -> RequestId {
+        self.begin_commit(now, offsets, timeout, true)
+    }
+
+    fn begin_commit(
+        &mut self,
+        now: Now,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+        timeout: Duration,
+        once: bool,
+    ) -> RequestId {
         let id = self.commits.take_id();
         // Who was a member and has not heard yet that it is none any more means what it held.
         let outside = matches!(self.phase, Phase::Idle | Phase::Left | Phase::Failed) && self.partitions.is_answered();
@@ -83,7 +108,7 @@ impl GroupMember {
             }
         }
         let deadline = now.instant() + timeout;
-        self.commits.queue.push_back(Commit { id, deadline, timeout, open, done, error: None });
+        self.commits.queue.push_back(Commit { id, deadline, timeout, once, hurried: false, open, done, error: None });
         self.advance(now);
         id
     }
@@ -99,10 +124,12 @@ impl GroupMember {
 
     pub(super) fn handle_commit(&mut self, now: Now, asked: CommitAsked, response: &OffsetCommitResponse) {
         self.commits.in_flight = false;
+        let leaves = matches!(self.phase, Phase::Leaving { .. });
         let same = asked.identity == self.commit_identity();
         let stable = same && self.phase == Phase::Member && !self.classic.wants_to_rejoin();
         let Some(commit) = self.commits.queue.front_mut().filter(|commit| commit.id == asked.id) else { return };
         let mut again = false;
+        let (mut stale, mut doubted) = (false, false);
         let mut fenced = None;
         let mut moved = None;
         let mut gone = None;
@@ -115,6 +142,9 @@ impl GroupMember {
                 let code = answer.error_code;
                 let exists = self.metadata.topics.contains_key(name);
                 let told = code == ErrorCode::REBALANCE_IN_PROGRESS && self.config.rebalance_fails_commits;
+                let about_member = self.speaks == Speaks::Consumer && recovery(code) == Recovery::Fenced;
+                doubted |= about_member;
+                let told = told || about_member && commit.once;
                 match if told { Recovery::Done } else { recovery(code) } {
                     Recovery::Done => {
                         commit.open.remove(&partition);
@@ -124,6 +154,13 @@ impl GroupMember {
                     Recovery::Again => {}
                     Recovery::FindCoordinator => moved = Some(code),
                     Recovery::IfTopicExists if exists => self.wishes.push_back(super::MetadataWish::Refresh),
+                    // Who leaves and is not known any more will not be.
+                    Recovery::Fenced if about_member && leaves && code == ErrorCode::UNKNOWN_MEMBER_ID => {
+                        fenced = Some(code);
+                        commit.open.remove(&partition);
+                        commit.done.push((partition, code));
+                        continue;
+                    }
                     // Nobody's member is not known, and will not be.
                     Recovery::Fenced if turn.is_some() && !same => {}
                     // The coordinator knows this member by another epoch, of which a heartbeat will tell.
@@ -146,12 +183,21 @@ impl GroupMember {
                         continue;
                     }
                 }
-                commit.error = Some(Error::from_code(code, None).on_partition(name, answer.partition_index));
+                let error = Error::from_code(code, None).on_partition(name, answer.partition_index);
+                if about_member && !stale {
+                    stale = true;
+                    self.events.push_back(GroupEvent::CommitDeferred { error: error.clone() });
+                }
+                commit.error = Some(error);
                 again = true;
             }
         }
+        // Once: a coordinator that goes on saying so is asked no more often than it wants to be.
+        let hurries = doubted && !std::mem::replace(&mut commit.hurried, true);
         if again {
-            self.commits.retry_at = Some(now.instant() + self.commits.backoff.next());
+            // The next heartbeat tells which epoch it is.
+            let pause = if stale { self.consumer_interval() } else { self.commits.backoff.next() };
+            self.commits.retry_at = Some(now.instant() + pause);
         } else {
             // A partition that the answer leaves out is not committed.
             for (partition, _) in std::mem::take(&mut commit.open) {
@@ -161,6 +207,9 @@ impl GroupMember {
             self.commits.retry_at = None;
         }
         self.commits.finish_done(&mut self.events);
+        if hurries {
+            self.hurry_consumer_heartbeat(now);
+        }
         if let Some(code) = moved {
             self.find_coordinator(now, code);
         }
@@ -168,6 +217,12 @@ impl GroupMember {
             self.fail(now, super::codes::fatal(code, None));
         } else if let Some(code) = fenced {
             // The next heartbeat would say the same.
+            if leaves {
+                let patience = self.config.max_poll_interval;
+                self.partitions.lose_all(now, patience, lost(code), &mut self.events);
+                self.forget_identity();
+                return;
+            }
             self.lose(now, lost(code));
             if code == ErrorCode::UNKNOWN_MEMBER_ID && self.speaks == Speaks::Classic {
                 self.member_id = ByteStr::default();
@@ -206,6 +261,11 @@ impl Commits {
 
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.retry_at.filter(|_| !self.in_flight && !self.queue.is_empty())
+    }
+
+    /// A commit that waits is made again at once.
+    pub(super) fn hurry(&mut self) {
+        self.retry_at = None;
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

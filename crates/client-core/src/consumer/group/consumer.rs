@@ -15,6 +15,7 @@ use super::codes::{Recovery, consumer_recovery, fatal, lost};
 use super::event::{GroupEvent, Subscription};
 use super::exchange::Asked;
 use super::membership::{Phase, Speaks};
+use super::partitions::{Proposal, ProposalKind};
 use super::request::GroupRequest;
 use super::{GroupMember, MetadataWish};
 use crate::bugs::Bug;
@@ -90,13 +91,26 @@ impl GroupMember {
         if self.consumer.heartbeat_at <= now.instant() {
             return true;
         }
+        // What is new is told once the application has taken it; until then any heartbeat says that it is held.
+        let takes = |p: &Proposal| p.kind == ProposalKind::Assign && !p.accepted;
+        let settled = !self.partitions.proposal().is_some_and(takes);
         match &self.consumer.told {
             None => true,
             Some(told) => {
                 told.subscription.as_ref() != self.wanted.as_ref().map(|wanted| &wanted.subscription)
-                    || self.partitions.changed && told.owned.as_ref() != Some(&self.owned_by_id())
+                    || settled && self.partitions.changed && told.owned.as_ref() != Some(&self.owned_by_id())
             }
         }
+    }
+
+    /// How often heartbeats leave.
+    pub(super) fn consumer_interval(&self) -> Duration {
+        if self.consumer.interval.is_zero() { FIRST_INTERVAL } else { self.consumer.interval }
+    }
+
+    /// The next heartbeat leaves at once; one on its way will do.
+    pub(super) fn hurry_consumer_heartbeat(&mut self, now: Now) {
+        self.consumer.heartbeat_at = self.consumer.heartbeat_at.min(now.instant());
     }
 
     /// What is held, by topic id; what the application is only asked to take is held too. The coordinator would take its absence for a release,
@@ -164,10 +178,12 @@ impl GroupMember {
             );
         }
         self.consumer.unanswered |= request.topic_partitions.is_some();
+        if request.topic_partitions.is_some() && !joining {
+            self.events.push_back(GroupEvent::Acknowledging);
+        }
         self.consumer.told = Some(Told { subscription, owned: Some(owned) });
         self.consumer.sent = true;
-        let interval = if self.consumer.interval.is_zero() { FIRST_INTERVAL } else { self.consumer.interval };
-        self.consumer.heartbeat_at = sent_at + interval;
+        self.consumer.heartbeat_at = sent_at + self.consumer_interval();
         Some((Asked::ConsumerHeartbeat { sent_at, joining }, GroupRequest::ConsumerGroupHeartbeat(request)))
     }
 
@@ -189,7 +205,8 @@ impl GroupMember {
         // What the coordinator asks for it may have asked for in an answer that was lost.
         let asked = if self.consumer.silent { self.contact } else { sent_at };
         self.consumer.silent = false;
-        self.consumer.unanswered = false;
+        // Whether the heartbeat that this answers said what is owned.
+        let said = std::mem::replace(&mut self.consumer.unanswered, false);
         if self.consumer.told_is_wanted() {
             self.consumer.releasing = None;
         }
@@ -205,12 +222,17 @@ impl GroupMember {
         if self.phase == Phase::Joining {
             self.phase = Phase::Member;
         }
-        if self.phase != Phase::Member {
+        if !matches!(self.phase, Phase::Member | Phase::Leaving { .. }) {
             return;
         }
         if response.member_epoch != self.epoch {
             self.epoch = response.member_epoch;
             self.events.push_back(GroupEvent::Joined(self.group_metadata()));
+        }
+        // One that waited for the epoch.
+        self.commits.hurry();
+        if self.phase != Phase::Member {
+            return;
         }
         if let Some(assignment) = response.assignment {
             let mut target = Owned::new();
@@ -226,6 +248,7 @@ impl GroupMember {
             // It waits until it hears that this is carried out, also where nothing is left to do: a partition of a topic that is gone may have
             // been let go before it asked.
             if self.consumer.target == self.owned_by_id()
+                && !said
                 && let Some(told) = &mut self.consumer.told
             {
                 told.owned = None;
@@ -295,7 +318,7 @@ impl GroupMember {
                 }
             }
             Recovery::Unsupported => {
-                let error = fatal(ErrorCode::UNSUPPORTED_VERSION, message);
+                let error = fatal(code, message);
                 if joining { self.fall_back(now, error) } else { self.fail(now, error) }
             }
             Recovery::Fail(code) => self.fail(now, fatal(code, message)),

@@ -176,6 +176,13 @@ pub enum GroupEvent {
         /// The last error, where there was one.
         error: Option<Error>,
     },
+    /// A heartbeat leaves that tells the coordinator what is held now.
+    Acknowledging,
+    /// The coordinator knows the member by another epoch than a commit said: it is made again once a heartbeat has told which.
+    CommitDeferred {
+        /// What it answered.
+        error: Error,
+    },
     /// The member cannot go on: fenced, refused or misconfigured. Its partitions were lost before.
     Failed(Error),
     /// It has left, or its time to do so was over.

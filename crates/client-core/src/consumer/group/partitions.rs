@@ -53,7 +53,7 @@ pub(super) struct Partitions {
     held: BTreeMap<TopicPartition, Held>,
     target: BTreeMap<TopicPartition, Uuid>,
     proposal: Option<Proposal>,
-    /// An Assign is due even where nothing is new: an eager member tells its whole assignment once a generation.
+    /// An Assign is due even where nothing is new: an eager member tells its whole assignment once a generation, another where it was asked to.
     tell_all: bool,
     next_proposal: u64,
     /// The newest proposal that the application has answered: what it commits, it says with the knowledge of that one.
@@ -114,6 +114,8 @@ impl Partitions {
             self.held.iter().filter(|entry| !wanted(entry)).map(|(partition, _)| partition.clone()).collect();
         if !leaving.is_empty() {
             let deadline = until.revoked;
+            // What is let go in steps leads to another generation, which is told.
+            self.tell_all &= !incremental;
             let id = self.propose(ProposalKind::Revoke, leaving.clone(), deadline);
             let incremental = incremental || leaving.len() < self.held.len();
             events.push_back(GroupEvent::Revoke { id, partitions: leaving, incremental, deadline });

@@ -143,6 +143,8 @@ impl ConsumerDriver {
                 let event = ConsumerEvent::Delayed { doing: state.to_string(), age: now.instant() - since, error };
                 self.shared.vitals.events.tell(&event);
             }
+            // The session hears of the commit when it is done.
+            GroupEvent::CommitDeferred { .. } | GroupEvent::Acknowledging => {}
             GroupEvent::Failed(error) => {
                 self.shared.vitals.events.tell(&ConsumerEvent::Failed(error.clone()));
                 if self.session.is_closing() {
