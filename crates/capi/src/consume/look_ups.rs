@@ -79,9 +79,6 @@ struct Place {
     leader_epoch: i32,
 }
 
-/// A broker's word for a topic that is not there.
-const UNKNOWN_TOPIC: RespErr = RespErr(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0 as i32);
-
 type Places = BTreeMap<TopicPartition, Result<Place, RespErr>>;
 
 /// Asks leaders where these timestamps are.
@@ -93,7 +90,7 @@ fn look_up(kafka: &Kafka, deadline: Deadline, of: Vec<(TopicPartition, i64)>) ->
         for (partition, timestamp) in std::mem::take(&mut open) {
             match leader(kafka, &partition, deadline) {
                 Ok(leader) => by_leader.entry(leader).or_default().push((partition, timestamp)),
-                Err(err) if err == RespErr::UNKNOWN_PARTITION || err == UNKNOWN_TOPIC => {
+                Err(err) if err == RespErr::UNKNOWN_PARTITION || err == RespErr::UNKNOWN_TOPIC_OR_PART => {
                     places.insert(partition, Err(RespErr::UNKNOWN_PARTITION));
                 }
                 Err(err) => return Err(err),
