@@ -21,15 +21,18 @@ pub(crate) struct Messages {
     ready: Option<Ready>,
     topics: Arc<Topics>,
     bytes: usize,
+    /// How many offsets.
+    offsets: u64,
     side: Weak<ConsumerSide>,
 }
 
 impl Messages {
-    pub(super) fn new(slot: Arc<Slot>, version: u32, batch: FetchedBatch, side: &ConsumerSide) -> Self {
+    pub(super) fn new(slot: Arc<Slot>, version: u32, batch: FetchedBatch, offsets: u64, side: &ConsumerSide) -> Self {
         let bytes = batch.size_in_bytes();
         slot.waiting.fetch_add(bytes, Ordering::AcqRel);
+        slot.queued.fetch_add(offsets, Ordering::AcqRel);
         let (topics, side) = (side.topics.clone(), side.this.clone());
-        Self { slot, version, batch: Some(Box::new(batch)), ready: None, topics, bytes, side }
+        Self { slot, version, batch: Some(Box::new(batch)), ready: None, topics, bytes, offsets, side }
     }
 
     /// The next message, the program's from here on; `None` where there is none, or what is left is of an older version.
@@ -88,12 +91,17 @@ impl Drop for Messages {
     fn drop(&mut self) {
         let slot = &self.slot;
         let before = slot.waiting.fetch_sub(self.bytes, Ordering::AcqRel);
-        if before == self.bytes
-            && slot.throttled.swap(false, Ordering::AcqRel)
+        let queued = slot.queued.fetch_sub(self.offsets, Ordering::AcqRel) - self.offsets;
+        let is_empty = before == self.bytes;
+        if (is_empty && slot.throttled.load(Ordering::Acquire) || slot.full.load(Ordering::Acquire))
             && let Some(side) = self.side.upgrade()
         {
-            let slot = slot.clone();
-            side.command(move |work| work.unthrottle(&slot));
+            let emptied = is_empty && slot.throttled.swap(false, Ordering::AcqRel);
+            let has_room = queued < side.settings.queued_min && slot.full.swap(false, Ordering::AcqRel);
+            if emptied || has_room {
+                let slot = slot.clone();
+                side.command(move |work| work.unthrottle(&slot));
+            }
         }
         if !self.is_outdated() {
             slot.received.1.fetch_add(self.bytes as u64, Ordering::Relaxed);

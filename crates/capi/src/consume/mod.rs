@@ -71,6 +71,8 @@ struct Settings {
     max_poll: Duration,
     /// How long a partition or topic may be unknown before the program hears of it.
     patience: Duration,
+    /// `queued.min.messages`: nothing more is fetched of a partition of which so many wait.
+    queued_min: u64,
     /// The program wants to hear of rebalances, and so answers them itself.
     tells_rebalance: bool,
     tells_commit: bool,
@@ -96,6 +98,7 @@ impl Settings {
             commits_every: (grouped && conf.flag("enable.auto.commit") && !every.is_zero()).then_some(every),
             group,
             tells_end: conf.flag("enable.partition.eof"),
+            queued_min: u64::try_from(conf.int("queued.min.messages")).unwrap_or(u64::MAX).max(1),
             reset,
             max_poll: millis("max.poll.interval.ms"),
             patience: millis("topic.metadata.propagation.max.ms"),

@@ -103,6 +103,10 @@ pub(crate) struct Slot {
     pub(crate) waiting: AtomicUsize,
     /// Nothing is fetched until less waits.
     pub(crate) throttled: AtomicBool,
+    /// How many offsets wait in queues: as many records, where none were compacted away.
+    pub(crate) queued: AtomicU64,
+    /// So many wait that nothing is fetched until it is less than `queued.min.messages`.
+    pub(crate) full: AtomicBool,
     /// Records that were handed out, nearly, and their bytes.
     pub(crate) received: (AtomicU64, AtomicU64),
     seldom: Mutex<Seldom>,
@@ -131,6 +135,8 @@ impl Slot {
             unfinished: AtomicI64::new(offset::INVALID),
             waiting: AtomicUsize::new(0),
             throttled: AtomicBool::new(false),
+            queued: AtomicU64::new(0),
+            full: AtomicBool::new(false),
             received: (AtomicU64::new(0), AtomicU64::new(0)),
             seldom: Mutex::new(Seldom { used: Use::None, start: None, note: Vec::new(), fetch: None }),
             stores,

@@ -182,17 +182,25 @@ impl Work<'_, '_> {
                 self.core.set_apart(&mut fetched);
             }
         }
+        let offsets = u64::try_from(fetched.next - fetched.from).unwrap_or(0);
+        if slot.queued.load(Ordering::Acquire) + offsets >= self.side.settings.queued_min {
+            slot.full.store(true, Ordering::Release);
+            if let Some((fetcher, _)) = self.core.fetcher() {
+                fetcher.throttle(fetched.partition, true);
+            }
+        }
         let batch = batch(fetched, self.side.settings.fetch.check_crcs);
-        let messages = Messages::new(slot.clone(), version, batch, self.side);
+        let messages = Messages::new(slot.clone(), version, batch, offsets, self.side);
         self.out(&slot.queue, Op::Messages(messages));
     }
 
     /// What waited of a partition was taken.
     pub(super) fn unthrottle(&mut self, slot: &Slot) {
+        let held = slot.throttled.load(Ordering::Acquire) || slot.full.load(Ordering::Acquire);
         if let Some(id) = slot.fetch()
             && let Some((fetcher, _)) = self.core.fetcher()
         {
-            fetcher.throttle(id, false);
+            fetcher.throttle(id, held);
         }
     }
 
