@@ -64,7 +64,11 @@ impl ConsumerSide {
         let (told, answer) = std::sync::mpsc::channel();
         self.command(move |work| {
             if let Some(commit) = commits {
-                work.commit(vec![commit], super::commit::CommitReply::Sync(told, false), super::commit::Asking::Program);
+                work.commit(
+                    vec![commit],
+                    super::commit::CommitReply::Sync(told, false),
+                    super::commit::Asking::Program,
+                );
             }
             work.stop(&slot);
         });
