@@ -82,7 +82,7 @@ async fn upstreams_library_passes_its_suite_on_our_broker() {
             writeln!(stderr, "our broker: {:<50} {verdict:<8} {seconds:>6.1} s {said}", row.entry).unwrap();
             match fault {
                 Some(fault) => faults.push(format!("{}: {fault} ({})", row.entry, outcome.log.display())),
-                None => passed += 1,
+                None => passed += usize::from(outcome.verdict == Verdict::Pass),
             }
         }
         writeln!(stderr, "{passed} pass on our broker, {} do not", faults.len()).unwrap();
