@@ -10,7 +10,7 @@ if [ ! -e go.sum ]; then
     [ -e go.mod ] || go mod init fetch > /dev/null 2>&1
     source=$(go mod download -json "$module@$version" 2> /dev/null | sed -n 's/.*"Dir": "\(.*\)",/\1/p')
     [ -d "$source" ] || { rm -f go.mod; echo "SKIP the Go module $module cannot be fetched"; exit 77; }
-    cp -r "$source/kafka" . && chmod -R u+w kafka && rm -rf kafka/librdkafka_vendor kafka/go_rdkafka_generr
+    cp -r "$source/kafka" . && chmod -R u+w kafka && rm -rf kafka/librdkafka_vendor/*.a kafka/go_rdkafka_generr
     # The integration tests can start brokers in containers, by a library that brings half of Docker along. Brokers are given here: a stand-in is enough.
     mkdir -p compose
     printf 'module github.com/testcontainers/testcontainers-go/modules/compose\n\ngo 1.21\n' > compose/go.mod
