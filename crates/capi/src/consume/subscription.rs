@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{c_char, c_int};
 use std::sync::Arc;
+use std::time::Duration;
 
 use felice::protocol::primitives::ByteStr;
 use felice::raw::{ClusterMetadata, RebalanceProtocol, TopicPattern};
@@ -34,6 +35,7 @@ impl ConsumerSide {
         self.command(move |work| {
             let now = work.core.now();
             work.carry.unknown.clear();
+            work.carry.unmatched.clear();
             work.carry.patterns = patterns;
             let result = match work.core.member() {
                 Some(member) => member.subscribe(now, wanted).map_err(|error| RespErr::of(&error)),
@@ -54,6 +56,7 @@ impl ConsumerSide {
         self.command(|work| {
             let now = work.core.now();
             work.carry.unknown.clear();
+            work.carry.unmatched.clear();
             work.carry.patterns.clear();
             if let Some(member) = work.core.member() {
                 member.unsubscribe_instance(now);
@@ -98,6 +101,9 @@ fn escape(topic: &str) -> String {
     topic.replace('.', "\\.")
 }
 
+/// How long a pattern has matched nothing before the program is told.
+const UNMATCHED_FOR: Duration = Duration::from_millis(250);
+
 impl Work<'_, '_> {
     /// Tells, once each, of topics that are subscribed to by name and are not there, and of patterns that nothing matches, where the metadata is new and
     /// `complete`.
@@ -120,7 +126,18 @@ impl Work<'_, '_> {
             let missing = |found: bool| (!found).then_some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
             let patterns = self.carry.patterns.iter().map(|(name, pattern)| (name.clone(), missing(matched(pattern))));
             for (name, code) in patterns.collect::<Vec<_>>() {
-                self.tell_unavailable(name, code);
+                // A topic may be made just while the first answer is on its way: what a later one says counts.
+                let now = self.core.now().instant();
+                match code {
+                    Some(_) if now < *self.carry.unmatched.entry(name.clone()).or_insert(now + UNMATCHED_FOR) => {
+                        self.core.refresh_metadata();
+                    }
+                    Some(_) => self.tell_unavailable(name, code),
+                    None => {
+                        self.carry.unmatched.remove(&name);
+                        self.tell_unavailable(name, code);
+                    }
+                }
             }
         }
     }

@@ -94,6 +94,8 @@ pub(super) struct Carry {
     pub(super) out: Vec<Out>,
     /// Topics that were told to be unknown, with the error, and since when others are.
     pub(super) unknown: BTreeMap<ByteStr, ErrorCode>,
+    /// Patterns that nothing matched, and when that is told.
+    pub(super) unmatched: BTreeMap<ByteStr, Instant>,
     /// The patterns that are subscribed to, where the client matches them.
     pub(super) patterns: Vec<(ByteStr, TopicPattern)>,
     missing: BTreeMap<TopicPartition, (Instant, bool)>,
