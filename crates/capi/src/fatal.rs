@@ -1,9 +1,12 @@
-//! Fatal errors: after one a handle takes nothing more.
+//! Fatal errors: after one a handle takes nothing more. [`Guarantee`] says which failures of a producer's batches are that.
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
 
+use felice::{ErrorCode, ErrorKind, FinishedBatch};
+
 use crate::boundary::{guard, text, write_text};
+use crate::conf::Conf;
 use crate::errors::text_of;
 use crate::handle::Kafka;
 use crate::op::Op;
@@ -18,6 +21,39 @@ impl Fatal {
     #[inline]
     pub(crate) fn get(&self) -> Option<(RespErr, &CStr)> {
         self.0.get().map(|(code, text)| (*code, text.as_c_str()))
+    }
+}
+
+/// What an idempotent producer promises, so that it cannot go on where a batch has failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guarantee {
+    idempotent: bool,
+    /// `enable.gapless.guarantee`.
+    gapless: bool,
+}
+
+impl Guarantee {
+    pub(crate) fn of(conf: &Conf) -> Self {
+        Self { idempotent: conf.flag("enable.idempotence"), gapless: conf.flag("enable.gapless.guarantee") }
+    }
+
+    /// The fatal error that a batch's failure is, with its words; what a program purged is no failure.
+    pub(crate) fn broken_by(self, batch: &FinishedBatch) -> Option<(RespErr, String)> {
+        let error = batch.result().err().filter(|_| self.idempotent)?;
+        match error.code() {
+            _ if matches!(error.kind(), ErrorKind::Purged | ErrorKind::Closed) => None,
+            Some(
+                code @ (ErrorCode::CLUSTER_AUTHORIZATION_FAILED | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
+            ) => Some((RespErr(code.0.into()), error.to_string())),
+            Some(ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::PRODUCER_FENCED) => {
+                Some((RespErr::FENCED, format!("Producer fenced by newer instance: {error}")))
+            }
+            _ if self.gapless => {
+                let place = format!("{} [{}]", batch.topic(), batch.partition());
+                Some((RespErr::GAPLESS_GUARANTEE, format!("{place}: {error}: unable to satisfy gap-less guarantee")))
+            }
+            _ => None,
+        }
     }
 }
 

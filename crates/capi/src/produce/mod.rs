@@ -21,7 +21,7 @@ use self::intercept::Interception;
 pub(crate) use self::report::{Delivered, Reports, report};
 use crate::conf::{Conf, TopicConf};
 use crate::event::kind;
-use crate::fatal::Fatal;
+use crate::fatal::{Fatal, Guarantee};
 use crate::fork::Process;
 use crate::handle::Kafka;
 use crate::log::Logger;
@@ -85,6 +85,7 @@ pub(crate) struct ProducerSide {
     topics: Arc<OnceLock<Weak<Topics>>>,
     /// Counted where statistics are wanted.
     produced: Option<Arc<Produced>>,
+    guarantee: Guarantee,
 }
 
 impl ProducerSide {
@@ -124,6 +125,7 @@ impl ProducerSide {
                 u64::try_from(conf.int("topic.metadata.propagation.max.ms")).unwrap_or(0),
             ),
             produced: (conf.int("statistics.interval.ms") > 0).then(Arc::default),
+            guarantee: Guarantee::of(conf),
         };
         let settings = Settings::of(conf, &conf.topic);
         let producer = making.make(client, &settings)?;
@@ -143,6 +145,7 @@ impl ProducerSide {
             process: Process::this(),
             topics: making.topics,
             produced: making.produced,
+            guarantee: making.guarantee,
         })
     }
 
@@ -176,6 +179,7 @@ impl ProducerSide {
             topics: self.topics.clone(),
             unknown_topic_after: self.unknown_topic_after,
             produced: self.produced.clone(),
+            guarantee: self.guarantee,
         };
         let producer = making.make(&self.client, &settings).map_err(|error| error.to_string())?;
         producers.push((settings, producer.clone()));
@@ -258,13 +262,14 @@ struct Making {
     topics: Arc<OnceLock<Weak<Topics>>>,
     unknown_topic_after: Duration,
     produced: Option<Arc<Produced>>,
+    guarantee: Guarantee,
 }
 
 impl Making {
     fn make(&self, client: &Client, settings: &Settings) -> Result<Producer, Error> {
         let (told, queue, reported) = (self.deliveries.clone(), self.main.clone(), self.reported);
         let (interception, topics) = (self.interception.clone(), self.topics.clone());
-        let produced = self.produced.clone();
+        let (produced, guarantee) = (self.produced.clone(), self.guarantee);
         let unanswered = settings.properties.iter().any(|(name, value)| *name == "acks" && value == "0");
         let mut builder = client
             .producer()
@@ -279,6 +284,11 @@ impl Making {
                     && let Some(topic) = topics().and_then(|topics| topics.get(batch.topic()))
                 {
                     topic.refuse(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+                }
+                if let Some((code, words)) = guarantee.broken_by(&batch)
+                    && let Some(kafka) = topics().and_then(|topics| topics.handle().upgrade())
+                {
+                    kafka.set_fatal(code, &words);
                 }
                 let delivered = Delivered::new(batch, unanswered);
                 if interception.sees_acknowledgements()

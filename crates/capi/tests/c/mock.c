@@ -161,9 +161,38 @@ static void test_property(void) {
     CHECK(!rd_kafka_wait_destroyed(10000));
 }
 
+static void on_failure(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
+    CHECK(message->err);
+    delivered++;
+}
+
+/* An idempotent producer whose request `api` is refused with `code`: what that is to the handle. */
+static void test_fatal(const char *gapless, int16_t api, rd_kafka_resp_err_t code, rd_kafka_resp_err_t expected) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "test.mock.num.brokers", "1");
+    set(conf, "enable.idempotence", "true");
+    set(conf, "enable.gapless.guarantee", gapless);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_failure);
+    rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, conf);
+    rd_kafka_mock_cluster_t *mcluster = rd_kafka_handle_mock_cluster(rk);
+    CHECK(!rd_kafka_mock_topic_create(mcluster, "t", 1, 1));
+    rd_kafka_mock_push_request_errors(mcluster, api, 1, code);
+    delivered = 0;
+    produce(rk, "one");
+    CHECK(delivered == 1);
+    char why[512] = "";
+    CHECK(rd_kafka_fatal_error(rk, why, sizeof why) == expected && !*why == !expected);
+    int taken = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC("t"), RD_KAFKA_V_VALUE("two", 3), RD_KAFKA_V_END);
+    CHECK(taken == (expected ? RD_KAFKA_RESP_ERR__FATAL : RD_KAFKA_RESP_ERR_NO_ERROR));
+    rd_kafka_destroy(rk);
+}
+
 int main(void) {
     test_cluster();
     test_property();
+    test_fatal("false", 0, RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_NO_ERROR);
+    test_fatal("true", 0, RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE);
+    test_fatal("false", 22, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
     CHECK(!rd_kafka_mock_cluster_handle(NULL) && !rd_kafka_mock_cluster_bootstraps(NULL));
     rd_kafka_mock_cluster_destroy(NULL);
     CHECK(rd_kafka_mock_broker_set_up(NULL, 1) == RD_KAFKA_RESP_ERR__INVALID_ARG);
