@@ -91,6 +91,10 @@ impl ConsumerSide {
         if let Err((err, _)) = self.begin_closing(Some(&queue)) {
             return err;
         }
+        // What was fetched and never polled is dropped unseen: taken out here it would count as consumed, and be committed.
+        for slot in self.state().slots.values() {
+            slot.bump();
+        }
         while !self.is_closed() {
             // What ends the wait may have been served by a poll within a callback.
             match serve(kafka, &queue, Deadline::after(LOOK_AGAIN_MS), Serve::Messages) {

@@ -169,6 +169,33 @@ static void told_again(const char *protocol, const char *strategy) {
         rd_kafka_destroy(rk);
 }
 
+/* What was fetched and not polled before a close is not committed. */
+static void closed_early(const char *protocol, const char *strategy, int destroys) {
+        char group[64];
+        snprintf(group, sizeof(group), "c%d-%ld-%d", destroys, (long)time(NULL), rand());
+        rd_kafka_t *rk = consumer(group, protocol, strategy, NULL);
+        rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+        CHECK(!rd_kafka_subscribe(rk, topics));
+        rd_kafka_message_t *m = NULL;
+        for (int polls = 0; !m; polls++) {
+                CHECK(polls < 60);
+                m = rd_kafka_consumer_poll(rk, 1000);
+        }
+        CHECK(!m->err);
+        rd_kafka_message_destroy(m);
+        if (!destroys)
+                CHECK(!rd_kafka_consumer_close(rk));
+        rd_kafka_destroy(rk);
+
+        rk = consumer(group, protocol, strategy, NULL);
+        rd_kafka_topic_partition_list_t *list = all();
+        CHECK(!rd_kafka_committed(rk, list, 10000) && sum(list) == 1);
+        rd_kafka_topic_partition_list_destroy(list);
+        rd_kafka_topic_partition_list_destroy(topics);
+        rd_kafka_destroy(rk);
+}
+
 int main(int argc, char **argv) {
         CHECK(argc == 6);
         brokers = argv[1], topic = argv[2], partitions = atoi(argv[3]);
@@ -177,6 +204,9 @@ int main(int argc, char **argv) {
         snprintf(group, sizeof(group), "g-%ld-%d", (long)time(NULL), rand());
 
         produce(MESSAGES);
+        closed_early(protocol, strategy, 0);
+        closed_early(protocol, strategy, 1);
+        assigned = revoked = commits = 0;
 
         /* Subscribe, read all, look at what can be asked. */
         const char *const manual[] = {"enable.auto.commit", "false", NULL};
