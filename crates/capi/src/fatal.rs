@@ -1,4 +1,4 @@
-//! Fatal errors: after one a handle takes nothing more. [`Guarantee`] says which failures of a producer's batches are that.
+//! Fatal errors: after one a handle takes nothing more. `Guarantee` says which failures of a producer's batches are that.
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
