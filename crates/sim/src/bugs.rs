@@ -54,7 +54,7 @@ pub const ALL: &[Bug] = &[
     client(
         "unknown-called-failed",
         ClientBug::UnknownCalledFailed,
-        20,
+        28,
         "what may be in the log is reported as not written",
     ),
     client("unknown-renumbered", ClientBug::UnknownRenumbered, 77, "what may be in the log is numbered anew"),
@@ -74,8 +74,8 @@ pub const ALL: &[Bug] = &[
     ),
     broker("directory-not-synced", BrokerBug::DirectoryNotSynced, 20, "a new segment is synced, its name is not"),
     broker("duplicate-elsewhere", BrokerBug::DuplicateElsewhere, 1, "a repeated batch is answered with another offset"),
-    coordinator("commit-unchecked", BrokerBug::CommitUnchecked, 92, "commits of any generation or epoch are taken"),
-    coordinator("commit-before-sync", BrokerBug::CommitBeforeSync, 79, "a commit is answered before it is durable"),
+    coordinator("commit-unchecked", BrokerBug::CommitUnchecked, 1986, "commits of any generation or epoch are taken"),
+    coordinator("commit-before-sync", BrokerBug::CommitBeforeSync, 167, "a commit is answered before it is durable"),
     coordinator("first-commit-replayed", BrokerBug::FirstCommitReplayed, 0, "after a start the first commit counts"),
     coordinator("sessions-forgotten", BrokerBug::SessionsForgotten, 5, "after a start nobody watches the sessions"),
     coordinator("rebalance-not-told", BrokerBug::RebalanceNotTold, 3, "heartbeats do not tell of a rebalance"),
@@ -89,7 +89,7 @@ pub const ALL: &[Bug] = &[
     member(
         "rebalance-ignored",
         ClientBug::RebalanceIgnored,
-        37,
+        38,
         "a member does not join again when the group rebalances",
     ),
     member("ack-without-release", ClientBug::AckWithoutRelease, 1, "a member of KIP-848 does not tell what it holds"),
@@ -99,7 +99,7 @@ pub const ALL: &[Bug] = &[
         175,
         "the protocol goes on before the application let go",
     ),
-    member("loss-not-told", ClientBug::LossNotTold, 5, "a member that was fenced keeps its partitions"),
+    member("loss-not-told", ClientBug::LossNotTold, 9, "a member that was fenced keeps its partitions"),
     member("commit-after-loss", ClientBug::CommitAfterLoss, 58, "a commit is sent on after its partition was lost"),
     member(
         "given-before-revoked",

@@ -15,7 +15,7 @@ felice-sim: Felice's broker and clients in a simulated world; the same seed is t
   --ci              200 fixed seeds without groups and 200 with, and fresh ones; any that fails, fails the run
   --fresh-seconds N how long --ci looks at fresh seeds (10)
   --bug NAME        plant a bug first; --bugs lists them
-  --hunt            for each bug, or the one given, the first seed that finds it (--seeds 0..1000)
+  --hunt            for each bug, or the one given, the first seed that finds it (--seeds 0..3000)
   --mode MODE       lite, swarm (the default) or full
   --groups          worlds with consumer groups
   --trace           print the history while it grows
@@ -206,7 +206,7 @@ fn ci(args: &Args) -> ExitCode {
 
 /// How many seeds each bug needs. Without a range, the seed that is known to find it comes first.
 fn hunt(args: &Args) -> ExitCode {
-    let seeds = args.seeds.clone().unwrap_or(0..1000);
+    let seeds = args.seeds.clone().unwrap_or(0..3000);
     let mut missed = 0;
     for bug in bugs::ALL.iter().filter(|bug| args.settings.bug.is_none_or(|name| name == bug.name)) {
         let settings = Settings { bug: Some(bug.name), groups: bug.groups, ..args.settings.clone() };
