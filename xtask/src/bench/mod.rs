@@ -103,6 +103,12 @@ impl Bench {
     }
 
     fn start_kafka(&self) -> Result<()> {
+        let data = self.directory.join("kafka");
+        if data.exists() {
+            // A run that was broken off left its broker and its topics.
+            self.kafka(&["stop"])?;
+            std::fs::remove_dir_all(&data)?;
+        }
         // Topics of the last round must not fill the disk.
         std::fs::write(self.directory.join("extra.properties"), "file.delete.delay.ms=1000\n")?;
         self.kafka(&["start", PORT])
