@@ -78,6 +78,8 @@ pub enum Received<K> {
     Ready,
     /// An answer, whole, with its header.
     Answer(Waiting<K>, Bytes),
+    /// An answer to a request that was [given up](Connection::give_up_late).
+    TooLate,
 }
 
 /// A connection, generic over what tells whose a request is.
@@ -93,6 +95,10 @@ pub struct Connection<K> {
     answered: bool,
     versions: ApiVersions,
     waiting: VecDeque<Waiting<K>>,
+    /// Requests that were given up, all sent before those that wait: their answers may still come.
+    given_up: VecDeque<i32>,
+    /// How many were given up since the last answer.
+    given_up_in_a_row: u32,
     next_correlation_id: i32,
 }
 
@@ -109,6 +115,8 @@ impl<K> Connection<K> {
             answered: false,
             versions: ApiVersions::default(),
             waiting: VecDeque::new(),
+            given_up: VecDeque::new(),
+            given_up_in_a_row: 0,
             next_correlation_id: 0,
         }
     }
@@ -154,10 +162,14 @@ impl<K> Connection<K> {
             State::Ready => {
                 let mut d = Decoder::new(frame.clone());
                 let correlation_id = d.i32()?;
+                if self.given_up.pop_front_if(|id| *id == correlation_id).is_some() {
+                    return Ok(Received::TooLate);
+                }
                 // What is due stays in the queue unless this is its answer: it fails with the rest when the connection closes.
                 match self.waiting.pop_front_if(|waiting| waiting.correlation_id == correlation_id) {
                     Some(waiting) => {
                         self.answered = true;
+                        self.given_up_in_a_row = 0;
                         Ok(Received::Answer(waiting, frame))
                     }
                     None => {
@@ -241,7 +253,7 @@ impl<K> Connection<K> {
 
     /// Whether to [authenticate again](Self::reauthenticate) now: it is due, and everything was answered.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.is_established() && self.waiting.is_empty()
+        self.draining && self.is_established() && self.waiting.is_empty() && self.given_up.is_empty()
     }
 
     /// Shows who we are once more, on the same connection: the first frame to send; the seed makes a fresh nonce.
@@ -252,7 +264,9 @@ impl<K> Connection<K> {
         self.state = State::Sasl(Box::new(SaslExchange::new(credentials, seed)?));
         match self.advance_sasl(None)? {
             Received::Send(frame) => Ok(frame),
-            Received::Ready | Received::Answer(..) => Err(Error::new(ErrorKind::Bug, "SASL began with its end")),
+            Received::Ready | Received::Answer(..) | Received::TooLate => {
+                Err(Error::new(ErrorKind::Bug, "SASL began with its end"))
+            }
         }
     }
 
@@ -269,6 +283,16 @@ impl<K> Connection<K> {
     /// When the request that has waited longest is late.
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.front().map(|waiting| waiting.deadline)
+    }
+
+    /// The request that has waited longest, where it is late and the connection outlives that: `most` late ones in a row, `None` for any number, end it.
+    /// Its answer may still come, and goes nowhere. librdkafka's `socket.max.fails`.
+    pub fn give_up_late(&mut self, now: Instant, most: Option<u32>) -> Option<Waiting<K>> {
+        let outlives = most.is_none_or(|most| self.given_up_in_a_row + 1 < most);
+        let waiting = self.waiting.pop_front_if(|waiting| outlives && waiting.deadline <= now)?;
+        self.given_up_in_a_row += 1;
+        self.given_up.push_back(waiting.correlation_id);
+        Some(waiting)
     }
 
     /// Writes a request; `answered` is false for a Produce with acks=0, which nobody answers. Gives the version chosen.
@@ -307,5 +331,60 @@ impl<K> Connection<K> {
     pub fn handle_disconnected(&mut self) -> impl Iterator<Item = Waiting<K>> + use<K> {
         self.state = State::Closed;
         std::mem::take(&mut self.waiting).into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use felice_protocol::messages::api_versions::response::ApiVersion;
+    use felice_protocol::messages::{ApiVersionsResponse, HeartbeatRequest};
+
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant(millis * 1_000_000)
+    }
+
+    /// The answer to the request of that number, as far as the connection reads it.
+    fn answer(correlation_id: i32) -> Bytes {
+        Bytes::copy_from_slice(&correlation_id.to_be_bytes())
+    }
+
+    /// Ready, with the requests 1 to `count` sent, each late a second after the one before.
+    fn with_requests(count: u64) -> Connection<u64> {
+        let mut connection = Connection::new("me", 1);
+        connection.handle_connected(None).expect("a request");
+        let heartbeat =
+            ApiVersion { api_key: ApiKey::HEARTBEAT.0, min_version: 0, max_version: 4, ..ApiVersion::default() };
+        let versions = ApiVersionsResponse { api_keys: vec![heartbeat], ..ApiVersionsResponse::default() };
+        let frame = messages::encode_response(ApiKey::API_VERSIONS, 3, 0, &versions).expect("a response");
+        assert!(matches!(connection.handle_frame(frame.into_bytes().slice(4..)), Ok(Received::Ready)));
+        for token in 1..=count {
+            connection.send(&HeartbeatRequest::default(), i16::MAX, token, true, at(token * 1000)).expect("sent");
+        }
+        connection
+    }
+
+    #[test]
+    fn a_late_request_is_given_up_and_its_answer_goes_nowhere() {
+        let mut connection = with_requests(2);
+        assert!(connection.give_up_late(at(999), None).is_none(), "not late yet");
+        assert_eq!(connection.give_up_late(at(1000), None).map(|waiting| waiting.token), Some(1));
+        assert!(connection.give_up_late(at(1000), None).is_none(), "the second is not late");
+        assert!(matches!(connection.handle_frame(answer(1)), Ok(Received::TooLate)));
+        assert!(matches!(connection.handle_frame(answer(2)), Ok(Received::Answer(Waiting { token: 2, .. }, _))));
+        assert!(connection.handle_frame(answer(1)).is_err(), "it comes once");
+    }
+
+    #[test]
+    fn so_many_late_requests_in_a_row_are_too_many() {
+        let mut connection = with_requests(5);
+        assert!(connection.give_up_late(at(9000), Some(1)).is_none(), "the first is one too many");
+        assert!(connection.give_up_late(at(9000), Some(3)).is_some());
+        assert!(connection.give_up_late(at(9000), Some(3)).is_some());
+        assert!(connection.give_up_late(at(9000), Some(3)).is_none(), "the third in a row");
+        assert!(matches!(connection.handle_frame(answer(3)), Ok(Received::Answer(..))));
+        assert!(connection.give_up_late(at(9000), Some(3)).is_some(), "an answer ended the row");
+        assert_eq!(connection.handle_disconnected().map(|waiting| waiting.token).collect::<Vec<_>>(), [5]);
     }
 }

@@ -47,7 +47,7 @@ pub const ALL: &[Bug] = &[
     client(
         "sequence-reuse",
         ClientBug::SequenceReusedAfterDrop,
-        80,
+        66,
         "a batch takes the sequence of one that was given up",
     ),
     client("retry-reorders", ClientBug::RetryReorders, 1, "of several batches to be sent again the last goes first"),
@@ -58,7 +58,7 @@ pub const ALL: &[Bug] = &[
         "what may be in the log is reported as not written",
     ),
     client("unknown-renumbered", ClientBug::UnknownRenumbered, 77, "what may be in the log is numbered anew"),
-    client("stale-fetch", ClientBug::StaleFetchTaken, 2, "an answer from before a seek moves the position"),
+    client("stale-fetch", ClientBug::StaleFetchTaken, 4, "an answer from before a seek moves the position"),
     broker("no-dedup-window", BrokerBug::NoDedupWindow, 1, "a repeated batch is written again"),
     broker("ack-before-append", BrokerBug::AcknowledgedBeforeAppend, 1, "acknowledged although the disk refused"),
     broker("ack-before-sync", BrokerBug::AcknowledgedBeforeSync, 20, "acknowledged before the sync that was promised"),

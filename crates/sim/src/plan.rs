@@ -89,6 +89,8 @@ pub struct Plan {
     pub index_interval_bytes: u64,
     /// `request.timeout.ms` of all clients.
     pub request_timeout_millis: u64,
+    /// `socket.max.fails` of all clients: above 1, late answers come on connections that are still in use.
+    pub max_late_requests: u64,
     /// Producers, each a client of its own.
     pub producers: Vec<ProducerPlan>,
     /// Readers, each a client of its own.
@@ -124,6 +126,7 @@ impl Plan {
             segment_bytes,
             index_interval_bytes: rng.pick([64, 256, 1024, 4096]),
             request_timeout_millis: rng.pick([1000, 3000, 10_000]),
+            max_late_requests: Rng::new(settings.seed ^ 0x6c61_7465).pick([1, 1, 1, 4]),
             producers: (0..producers)
                 .map(|number| ProducerPlan::new(&mut rng, lite || number == 0, segment_bytes))
                 .collect(),
@@ -144,6 +147,8 @@ impl Plan {
         // what is committed, and then lost with the machine, cannot be held against anybody
         self.flush_batch |= self.faults.contains(&FaultKind::MachineCrash);
         self.request_timeout_millis = rng.pick([1000, 3000]);
+        // Four joins that nobody answers take longer than a group may to settle.
+        self.max_late_requests = 1;
         self.producers.truncate(1);
         for producer in &mut self.producers {
             producer.pause_millis = rng.pick([200, 1000]);

@@ -1,7 +1,9 @@
 /* The mock cluster from C: what is produced on one leader is consumed from the next, and errors are gotten over. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -187,7 +189,37 @@ static void test_fatal(const char *gapless, int16_t api, rd_kafka_resp_err_t cod
     rd_kafka_destroy(rk);
 }
 
+static int connects;
+
+static int on_connect(int sock, const struct sockaddr *address, int length, const char *id, void *opaque) {
+    connects++;
+    return connect(sock, address, (socklen_t)length) ? errno : 0;
+}
+
+/* Metadata whose answers are late twice: how many connections that takes. */
+static int connects_where_answers_are_late(const char *max_fails) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set(conf, "test.mock.num.brokers", "1");
+    set(conf, "socket.timeout.ms", "500");
+    set(conf, "socket.max.fails", max_fails);
+    rd_kafka_conf_set_connect_cb(conf, on_connect);
+    rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, conf);
+    const struct rd_kafka_metadata *metadata;
+    CHECK(!rd_kafka_metadata(rk, 1, NULL, &metadata, 10000));
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_mock_cluster_t *mcluster = rd_kafka_handle_mock_cluster(rk);
+    CHECK(!rd_kafka_mock_broker_push_request_error_rtts(mcluster, 1, 3, 2, RD_KAFKA_RESP_ERR_NO_ERROR, 700,
+                                                        RD_KAFKA_RESP_ERR_NO_ERROR, 700));
+    connects = 0;
+    CHECK(!rd_kafka_metadata(rk, 1, NULL, &metadata, 10000));
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_destroy(rk);
+    return connects;
+}
+
 int main(void) {
+    CHECK(connects_where_answers_are_late("3") == 0);
+    CHECK(connects_where_answers_are_late("1") > 0);
     test_cluster();
     test_property();
     test_fatal("false", 0, RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_NO_ERROR);

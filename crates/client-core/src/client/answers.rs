@@ -37,6 +37,7 @@ impl<T> ClientCore<T> {
                 }
                 self.reauthenticate_if_drained(now, key);
             }
+            Ok(Received::TooLate) => self.reauthenticate_if_drained(now, key),
             Err(error) => self.close(now, id, error),
         }
     }

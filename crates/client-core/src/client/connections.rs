@@ -262,9 +262,28 @@ impl<T> ClientCore<T> {
         self.links.links.values().filter_map(|link| link.error.as_ref()).next()
     }
 
+    /// Fails the requests whose answer is late on connections that outlive that (`socket.max.fails`).
+    pub(super) fn fail_late_requests(&mut self, now: Now) {
+        let most = self.links.config.max_late_requests;
+        let mut late = Vec::new();
+        for link in self.links.links.values_mut().filter(|link| link.id.is_some()) {
+            while let Some(waiting) = link.connection.give_up_late(now.instant(), most) {
+                late.push((waiting, link.address.clone()));
+            }
+        }
+        for (waiting, address) in late {
+            let error = self.not_answered().broker_at(address);
+            self.handle_no_answer(now, waiting, &error);
+        }
+    }
+
+    fn not_answered(&self) -> Error {
+        let timeout = self.links.config.request_timeout.as_millis();
+        Error::new(ErrorKind::Timeout, format!("no answer within request.timeout.ms ({timeout} ms)"))
+    }
+
     /// Closes connections whose handshake or oldest request takes too long, and those that nobody used for a while.
     pub(super) fn close_late(&mut self, now: Now) {
-        let request_timeout = self.links.config.request_timeout;
         let idle = self.links.config.connections_max_idle;
         let mut late = Vec::new();
         for link in self.links.links.values() {
@@ -276,8 +295,7 @@ impl<T> ClientCore<T> {
                         .hinting("is a firewall in between, or a broker overloaded?"),
                 ));
             } else if link.connection.deadline().is_some_and(|at| at <= now.instant()) {
-                let message = format!("no answer within request.timeout.ms ({} ms)", request_timeout.as_millis());
-                late.push((id, Error::new(ErrorKind::Timeout, message)));
+                late.push((id, self.not_answered()));
             } else if !idle.is_zero() && link.connection.in_flight() == 0 && link.used_at + idle <= now.instant() {
                 late.push((id, Error::new(ErrorKind::Connect, NOT_USED)));
             }

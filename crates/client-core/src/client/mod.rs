@@ -237,6 +237,7 @@ impl<T> ClientCore<T> {
 
     /// Time has passed: late answers, late connections, late batches.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.fail_late_requests(now);
         self.close_late(now);
         self.handle_session_timeouts(now);
         for entry in self.producers.values_mut() {

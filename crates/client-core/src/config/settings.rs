@@ -190,6 +190,8 @@ pub struct ClientConfig {
     pub allow_auto_create_topics: bool,
     /// How long a request may stay unanswered.
     pub request_timeout: Duration,
+    /// How many of those in a row, with no answer between, end a connection; `None`: any number leaves it.
+    pub max_late_requests: Option<u32>,
     /// First pause between connection attempts.
     pub reconnect_backoff: Duration,
     /// Longest pause between connection attempts.
@@ -364,6 +366,7 @@ impl Properties {
             metadata_max_age: self.duration("metadata.max.age.ms"),
             allow_auto_create_topics: self.flag("allow.auto.create.topics"),
             request_timeout: self.duration("request.timeout.ms"),
+            max_late_requests: Some(self.number("socket.max.fails")).filter(|most| *most > 0),
             reconnect_backoff: self.duration("reconnect.backoff.ms"),
             reconnect_backoff_max: self.duration("reconnect.backoff.max.ms"),
             retry_backoff: self.duration("retry.backoff.ms"),

@@ -94,7 +94,14 @@ pub const PROPERTIES: &[Property] = &[
         &["socket.timeout.ms"],
         Int(10, 900_000),
         ["30000", "30000", "60000"],
-        "an unanswered request closes its connection after this time",
+        "an unanswered request fails after this time, and closes its connection (`socket.max.fails`)",
+    ),
+    property(
+        "socket.max.fails",
+        &[],
+        Int(0, 1_000_000),
+        ["1", "", "1"],
+        "unanswered requests in a row that close their connection; 0: it stays open, and a late answer is dropped",
     ),
     property(
         "reconnect.backoff.ms",

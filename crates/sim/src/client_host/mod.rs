@@ -72,10 +72,12 @@ pub enum Effect {
 fn properties(plan: &Plan, extra: &[(&str, String)]) -> Result<Properties, String> {
     let mut properties = Properties::default();
     let request_timeout = plan.request_timeout_millis.to_string();
+    let max_late_requests = plan.max_late_requests.to_string();
     let common = [
         ("bootstrap.servers", "broker:9092"),
         ("request.timeout.ms", &request_timeout),
         ("request.timeout.produce.ms", &request_timeout),
+        ("socket.max.fails", &max_late_requests),
         ("socket.connection.setup.timeout.ms", "2000"),
         ("metadata.max.age.ms", "20000"),
         ("auto.offset.reset", "earliest"),
