@@ -277,11 +277,6 @@ impl Kafka {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// Who leads a partition; −1 where nobody does or it is not known.
-    pub(crate) fn leader(&self, topic: &str, partition: i32) -> i32 {
-        self.brokers.cluster().partition(topic, partition).and_then(|known| known.leader).unwrap_or(-1)
-    }
-
     /// The pointer that the program knows it by.
     pub(crate) fn pointer(&self) -> *mut Self {
         self.this.as_ptr().cast_mut()

@@ -19,6 +19,8 @@ pub(crate) enum Op {
     Messages(Messages),
     /// An error that belongs to the handle.
     Error { code: RespErr, text: CString, fatal: bool },
+    /// For how many milliseconds a broker holds this client back.
+    Throttle { broker: CString, id: i32, time: i32 },
     /// Statistics, in memory of C's.
     Stats(Box<crate::stats::Json>),
     /// A line of the log.
@@ -54,6 +56,7 @@ impl Op {
             // One of the group comes before the rebalance that follows from it.
             Self::ConsumerError(failure) => !failure.is_of_partition(),
             Self::Error { .. }
+            | Self::Throttle { .. }
             | Self::Stats(_)
             | Self::Log(_)
             | Self::Rebalance(_)
@@ -76,7 +79,7 @@ impl Op {
             Self::Log(_) => kind::LOG,
             Self::OauthRefresh(_) => kind::OAUTHBEARER_TOKEN_REFRESH,
             Self::Admin(result) => result.event_kind(),
-            Self::Call(_) => kind::NONE,
+            Self::Throttle { .. } | Self::Call(_) => kind::NONE,
         }
     }
 
@@ -230,7 +233,7 @@ fn consume(kafka: &Kafka, message: *mut Message) {
 
 /// Calls the program's callback for it; gives back what is to be handed out instead.
 fn carry_out(kafka: &Kafka, queue: &Queue, op: Op, how: Serve) -> Option<Op> {
-    if how == Serve::Events && !matches!(op, Op::Call(_)) {
+    if how == Serve::Events && !matches!(op, Op::Call(_) | Op::Throttle { .. }) {
         return Some(op);
     }
     let opaque = kafka.conf.opaque;
@@ -258,6 +261,12 @@ fn carry_out(kafka: &Kafka, queue: &Queue, op: Op, how: Serve) -> Option<Op> {
                 let code = if fatal { RespErr::FATAL } else { code };
                 // SAFETY: the program's own function; the text lives until it has come back.
                 unsafe { callback(rk, code.0, text.as_ptr(), opaque) };
+            }
+        }
+        Op::Throttle { broker, id, time } => {
+            if let Some(callback) = kafka.conf.callbacks.throttle_cb {
+                // SAFETY: the program's own function; the name lives until it has come back.
+                unsafe { callback(rk, broker.as_ptr(), id, time, opaque) };
             }
         }
         Op::Stats(json) => {

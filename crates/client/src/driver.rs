@@ -304,7 +304,7 @@ impl Driver {
                 self.core.handle_connected(now, id);
             }
             NetEvent::Frame(id, frame) => {
-                self.observe(Observed::Received { connection: id, bytes: frame.len() });
+                self.observe(Observed::Received { connection: id, frame: &frame });
                 self.core.handle_frame(now, id, frame);
             }
             NetEvent::Disconnected(id, error) => {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use felice_client_core::client::ConnectionId;
 use felice_client_core::config::Properties;
 use felice_client_core::error::Error;
@@ -46,8 +47,8 @@ pub enum Observed<'a> {
     Received {
         /// Over which.
         connection: ConnectionId,
-        /// Its size.
-        bytes: usize,
+        /// The answer, with its header, without its length.
+        frame: &'a Bytes,
     },
     /// It broke, or could not be made.
     Disconnected {

@@ -93,9 +93,9 @@ impl ConsumerSide {
     /// All that is assigned, with what is stored and not committed.
     fn uncommitted(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         let state = self.state();
-        let slots = if state.legacy { &state.slots } else { &state.assigned };
+        let slots = if state.legacy > 0 { &state.slots } else { &state.assigned };
         let place = |slot: &Arc<Slot>| {
-            if slot.is_uncommitted() && (!state.legacy || self.file(slot).is_none()) {
+            if slot.is_uncommitted() && (state.legacy == 0 || self.file(slot).is_none()) {
                 return stored(slot);
             }
             let nothing = OffsetAndMetadata { offset: offset::INVALID, ..OffsetAndMetadata::new(0) };

@@ -34,7 +34,7 @@ impl ConsumerSide {
         if from == offset::STORED && file.is_none() && !self.has_group() {
             return wrong;
         }
-        state.legacy = true;
+        state.legacy = state.legacy.saturating_add(1);
         let from = match file {
             Some(path) => super::files::load(&path).unwrap_or(offset::INVALID),
             None => from,

@@ -147,8 +147,8 @@ struct State {
     silent: bool,
     member: GroupMetadata,
     protocol: Option<felice::raw::RebalanceProtocol>,
-    /// Uses of the legacy API, which excludes the other one.
-    legacy: bool,
+    /// How often the legacy API began to read: any use of it excludes the other one.
+    legacy: u32,
     /// Rebalances, and the last.
     rebalances: u64,
     rebalanced: std::time::Instant,
@@ -212,7 +212,7 @@ impl ConsumerSide {
                 silent: false,
                 member: GroupMetadata { generation_or_epoch: -1, ..GroupMetadata::default() },
                 protocol: None,
-                legacy: false,
+                legacy: 0,
                 rebalances: 0,
                 rebalanced: std::time::Instant::now(),
                 changed: std::time::Instant::now(),

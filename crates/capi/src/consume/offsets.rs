@@ -24,7 +24,7 @@ impl ConsumerSide {
     fn store(&self, partition: &TopicPartition, at: i64, epoch: i32, note: &[u8]) -> RespErr {
         let state = self.state();
         let Some(slot) = state.slots.get(partition) else { return RespErr::UNKNOWN_PARTITION };
-        if at >= 0 && slot.used() == Use::None && !state.legacy {
+        if at >= 0 && slot.used() == Use::None && state.legacy == 0 {
             return RespErr::STATE;
         }
         slot.store(at, epoch, note);

@@ -36,6 +36,11 @@ impl ConsumerSide {
         }))
     }
 
+    /// How often the legacy API began to read.
+    pub(crate) fn legacy_starts(&self) -> u32 {
+        self.state().legacy
+    }
+
     /// What statistics tell of the partitions.
     pub(crate) fn partition_stats(&self) -> Vec<PartitionStats> {
         let state = self.state();
@@ -50,8 +55,8 @@ impl ConsumerSide {
             };
             stats.app_offset = slot.app.offset();
             stats.next_offset = slot.app.offset().max(0);
-            stats.stored_offset = slot.stored.offset();
-            stats.committed_offset = slot.committed.offset();
+            (stats.stored_offset, stats.stored_epoch) = (slot.stored.offset(), slot.stored.epoch());
+            (stats.committed_offset, stats.committed_epoch) = (slot.committed.offset(), slot.committed.epoch());
             stats.eof_offset = slot.end.load(Ordering::Relaxed);
             stats.low = slot.low.load(Ordering::Relaxed);
             stats.high = slot.high.load(Ordering::Relaxed);

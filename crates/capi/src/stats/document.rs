@@ -1,7 +1,7 @@
 //! What statistics say. Names and kinds of values are librdkafka's: strict readers refuse a document that lacks one.
 
 use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use felice::protocol::messages::ApiKey;
 use felice::raw::ClusterMetadata;
@@ -13,6 +13,10 @@ use crate::handle::Kafka;
 
 fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// All there is to say now. Windows begin anew.
@@ -45,10 +49,10 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         "msg_size": sum(|p| p.queued.1),
         "msg_max": kafka.conf.int("queue.buffering.max.messages"),
         "msg_size_max": kafka.conf.int("queue.buffering.max.kbytes").saturating_mul(1024),
-        "simple_cnt": 0,
+        "simple_cnt": kafka.consumer.as_ref().map_or(0, |consumer| consumer.legacy_starts()),
         "metadata_cache_cnt": kafka.topics.count(),
         "brokers": brokers,
-        "topics": topics(kafka, &partitions),
+        "topics": topics(kafka, &partitions, &cluster),
         "tx": requests,
         "tx_bytes": request_bytes,
         "rx": answers,
@@ -75,7 +79,7 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         };
         let producer = json!({
             "idemp_state": idempotence,
-            "idemp_stateage": u64::try_from(kafka.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "idemp_stateage": millis(kafka.since.elapsed()),
             "txn_state": "Init",
             "txn_stateage": 0,
             "txn_may_enq": false,
@@ -117,11 +121,11 @@ fn of_broker(kafka: &Kafka, broker: &mut Broker, partitions: &[PartitionStats], 
         "txerrs": broker.failures,
         "txretries": 0,
         "txidle": idle(broker.sent_at),
-        "req_timeouts": 0,
+        "req_timeouts": broker.timeouts,
         "rx": broker.answers,
         "rxbytes": broker.answer_bytes,
-        "rxerrs": 0,
-        "rxcorriderrs": 0,
+        "rxerrs": broker.receive_errors,
+        "rxcorriderrs": broker.unexpected,
         "rxpartial": 0,
         "rxidle": idle(broker.received_at),
         "zbuf_grow": 0,
@@ -132,17 +136,17 @@ fn of_broker(kafka: &Kafka, broker: &mut Broker, partitions: &[PartitionStats], 
         "int_latency": waits.roll_over(),
         "outbuf_latency": Window::default().roll_over(),
         "rtt": broker.rtt.roll_over(),
-        "throttle": Window::default().roll_over(),
+        "throttle": broker.throttle.roll_over(),
         "req": requests,
         "toppars": held,
     })
 }
 
-fn topics(kafka: &Kafka, partitions: &[PartitionStats]) -> Value {
+fn topics(kafka: &Kafka, partitions: &[PartitionStats], cluster: &ClusterMetadata) -> Value {
     let mut by_topic: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for partition in partitions {
         let of_topic = by_topic.entry(partition.topic.as_str()).or_default();
-        of_topic.insert(partition.partition.to_string(), of_partition(kafka, partition));
+        of_topic.insert(partition.partition.to_string(), of_partition(cluster, partition));
     }
     let topics: Map<String, Value> = by_topic
         .into_iter()
@@ -151,8 +155,8 @@ fn topics(kafka: &Kafka, partitions: &[PartitionStats]) -> Value {
             let (mut sizes, mut counts) = counted.map(|counted| counted.batches(topic)).unwrap_or_default();
             let about = json!({
                 "topic": topic,
-                "age": u64::try_from(kafka.since.elapsed().as_millis()).unwrap_or(u64::MAX),
-                "metadata_age": 0,
+                "age": millis(kafka.since.elapsed()),
+                "metadata_age": kafka.brokers.metadata_age(topic).map_or(0, millis),
                 "batchsize": sizes.roll_over(),
                 "batchcnt": counts.roll_over(),
                 "partitions": partitions,
@@ -163,8 +167,9 @@ fn topics(kafka: &Kafka, partitions: &[PartitionStats]) -> Value {
     Value::Object(topics)
 }
 
-fn of_partition(kafka: &Kafka, p: &PartitionStats) -> Value {
-    let leader = kafka.leader(&p.topic, p.partition);
+fn of_partition(cluster: &ClusterMetadata, p: &PartitionStats) -> Value {
+    let known = cluster.partition(&p.topic, p.partition);
+    let leader = known.and_then(|known| known.leader).unwrap_or(-1);
     // The end that readers may reach, less where this one is.
     let lag = |from: i64| {
         let end = if p.last_stable >= 0 { p.last_stable } else { p.high };
@@ -187,17 +192,17 @@ fn of_partition(kafka: &Kafka, p: &PartitionStats) -> Value {
         "next_offset": p.next_offset,
         "app_offset": p.app_offset,
         "stored_offset": p.stored_offset,
-        "stored_leader_epoch": -1,
+        "stored_leader_epoch": p.stored_epoch,
         "commited_offset": p.committed_offset,
         "committed_offset": p.committed_offset,
-        "committed_leader_epoch": -1,
+        "committed_leader_epoch": p.committed_epoch,
         "eof_offset": p.eof_offset,
         "lo_offset": p.low,
         "hi_offset": p.high,
         "ls_offset": p.last_stable,
         "consumer_lag": lag(p.committed_offset),
         "consumer_lag_stored": lag(p.stored_offset),
-        "leader_epoch": -1,
+        "leader_epoch": known.map_or(-1, |known| known.leader_epoch),
         "txmsgs": p.sent.0,
         "txbytes": p.sent.1,
         "rxmsgs": p.received.0,

@@ -26,7 +26,10 @@ pub(crate) struct PartitionStats {
     /// Behind the last record that the program took.
     pub(crate) app_offset: i64,
     pub(crate) stored_offset: i64,
+    /// −1 for none, as of all epochs.
+    pub(crate) stored_epoch: i32,
     pub(crate) committed_offset: i64,
+    pub(crate) committed_epoch: i32,
     pub(crate) eof_offset: i64,
     pub(crate) low: i64,
     pub(crate) high: i64,
@@ -52,7 +55,9 @@ impl PartitionStats {
             next_offset: 0,
             app_offset: NONE,
             stored_offset: NONE,
+            stored_epoch: -1,
             committed_offset: NONE,
+            committed_epoch: -1,
             eof_offset: NONE,
             low: NONE,
             high: NONE,

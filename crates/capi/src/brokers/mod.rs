@@ -1,18 +1,26 @@
 //! What is known of a handle's connections, broker by broker: counted for statistics, and told as errors and log lines where they break.
+//!
+//! - this file: what is counted and told
+//! - `exchange`: requests and answers as they pass
+//! - [`exports`]: the C functions
+
+mod exchange;
+pub mod exports;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::{CString, c_char, c_int};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use felice::raw::{ClusterMetadata, ConnectError, ConnectErrorKind, Frame, NOT_SET_UP, NOT_USED, Observed};
+use bytes::Bytes;
+use felice::raw::{ClusterMetadata, ConnectError, ConnectErrorKind, NOT_SET_UP, NOT_USED, Observed};
 use felice::{Error, ErrorKind};
 
-use crate::boundary::{guard, text};
+use self::exchange::{Addressed, Request, correlation_id};
 use crate::conf::Conf;
-use crate::conf::interceptors::{Exchange, Interceptors};
+use crate::conf::interceptors::Interceptors;
 use crate::handle::Kafka;
 use crate::log::{Context, Logger, level};
 use crate::op::Op;
@@ -60,10 +68,18 @@ pub(crate) struct Broker {
     pub(crate) answers: u64,
     pub(crate) answer_bytes: u64,
     pub(crate) failures: u64,
+    /// Requests that were not answered in time.
+    pub(crate) timeouts: u64,
+    /// Connections that broke while answers could come, and answers that could not be read.
+    pub(crate) receive_errors: u64,
+    /// Answers to no request that waits.
+    pub(crate) unexpected: u64,
     pub(crate) by_api: BTreeMap<i16, u64>,
     pub(crate) sent_at: Option<Instant>,
     pub(crate) received_at: Option<Instant>,
     pub(crate) rtt: Window,
+    /// For how many milliseconds each answer that says so holds this client back.
+    pub(crate) throttle: Window,
     connections: BTreeMap<u64, Connection>,
     last_error: Option<(String, Instant)>,
 }
@@ -76,44 +92,6 @@ struct Connection {
     since: Instant,
     /// What was sent and will be answered: answers come in order.
     in_flight: VecDeque<Request>,
-}
-
-/// A request, by its header.
-#[derive(Clone, Copy, Debug)]
-struct Request {
-    sent_at: Instant,
-    api_key: i16,
-    api_version: i16,
-    correlation_id: i32,
-}
-
-/// Whom a request goes to, as interceptors hear it.
-struct Addressed {
-    name: CString,
-    id: i32,
-    socket: Option<Arc<Socket>>,
-}
-
-impl Request {
-    /// Behind the length, which may be a piece of its own.
-    fn read(frame: &Frame) -> Option<Self> {
-        let header: Vec<u8> = frame.chunks.iter().flatten().skip(4).take(8).copied().collect();
-        let (api_key, rest) = header.split_first_chunk()?;
-        let (api_version, rest) = rest.split_first_chunk()?;
-        let correlation_id = rest.first_chunk()?;
-        Some(Self {
-            sent_at: Instant::now(),
-            api_key: i16::from_be_bytes(*api_key),
-            api_version: i16::from_be_bytes(*api_version),
-            correlation_id: i32::from_be_bytes(*correlation_id),
-        })
-    }
-
-    fn exchange<'a>(&self, broker: &'a Addressed, size: usize) -> Exchange<'a> {
-        let Self { api_key, api_version, correlation_id, .. } = *self;
-        let socket = broker.socket.as_ref().map_or(-1, |socket| socket.descriptor());
-        Exchange { socket, broker: &broker.name, broker_id: broker.id, api_key, api_version, correlation_id, size }
-    }
 }
 
 impl Broker {
@@ -130,10 +108,14 @@ impl Broker {
             answers: 0,
             answer_bytes: 0,
             failures: 0,
+            timeouts: 0,
+            receive_errors: 0,
+            unexpected: 0,
             by_api: BTreeMap::new(),
             sent_at: None,
             received_at: None,
             rtt: Window::default(),
+            throttle: Window::default(),
             connections: BTreeMap::new(),
             last_error: None,
         }
@@ -184,6 +166,8 @@ struct Table {
     by_connection: BTreeMap<u64, String>,
     all_down: bool,
     cluster: Arc<ClusterMetadata>,
+    /// When each topic of it was told of last.
+    topics_since: BTreeMap<String, Instant>,
 }
 
 /// The brokers of a handle.
@@ -197,6 +181,12 @@ pub(crate) struct Brokers {
     /// The program hears errors; where it does not, they are logged.
     errors: bool,
     close_is_logged: bool,
+    /// Somebody asks for how long brokers hold this client back.
+    watches_throttling: bool,
+    /// The program hears of it.
+    tells_throttling: bool,
+    /// The last answer held it back.
+    throttled: AtomicBool,
     interceptors: Arc<Interceptors>,
     pub(crate) sockets: Arc<Sockets>,
     /// For interceptors; NULL before the handle has an address, and when it goes.
@@ -205,6 +195,7 @@ pub(crate) struct Brokers {
 
 impl Brokers {
     pub(crate) fn new(log: Arc<Logger>, main: Arc<Queue>, errors: bool, conf: &Conf) -> Self {
+        let tells_throttling = conf.callbacks.throttle_cb.is_some();
         Self {
             table: Mutex::default(),
             learned: Condvar::new(),
@@ -212,6 +203,9 @@ impl Brokers {
             main,
             errors,
             close_is_logged: conf.flag("log.connection.close"),
+            watches_throttling: tells_throttling || conf.int("statistics.interval.ms") > 0,
+            tells_throttling,
+            throttled: AtomicBool::new(false),
             interceptors: conf.interceptors.clone(),
             sockets: Arc::default(),
             rk: AtomicPtr::default(),
@@ -277,6 +271,11 @@ impl Brokers {
     /// What is known of the cluster.
     pub(crate) fn cluster(&self) -> Arc<ClusterMetadata> {
         self.lock().cluster.clone()
+    }
+
+    /// How old is what is known of a topic.
+    pub(crate) fn metadata_age(&self, topic: &str) -> Option<Duration> {
+        self.lock().topics_since.get(topic).map(Instant::elapsed)
     }
 
     /// What `find` finds in the metadata, as soon as it does; `None` where the time was up before.
@@ -366,23 +365,7 @@ impl Brokers {
                     }
                 }
             }
-            Observed::Received { connection, bytes } => {
-                let received = self.with(connection.0, |broker, id| {
-                    let now = Instant::now();
-                    broker.answers += 1;
-                    broker.answer_bytes += bytes as u64;
-                    broker.received_at = Some(now);
-                    let request = broker.connections.get_mut(&id).and_then(|c| c.in_flight.pop_front())?;
-                    let rtt = i64::try_from((now - request.sent_at).as_micros()).unwrap_or(i64::MAX);
-                    broker.rtt.add(rtt);
-                    (!self.interceptors.requests_unseen()).then(|| (broker.addressed(id), request, rtt))
-                });
-                if let Some(Some((from, request, rtt))) = received {
-                    let exchange = request.exchange(&from, bytes + 4);
-                    let seen = |all: &Interceptors, rk| all.on_response_received(rk, exchange, rtt, RespErr::NO_ERROR);
-                    self.intercept("ICRESP", seen);
-                }
-            }
+            Observed::Received { connection, frame } => self.received(connection.0, frame),
             Observed::Closed { connection, why: None } => {
                 self.gone(connection.0);
             }
@@ -391,6 +374,45 @@ impl Brokers {
             }
             Observed::Metadata(metadata) => self.learned(metadata),
             _ => {}
+        }
+    }
+
+    fn received(&self, connection: u64, answer: &Bytes) {
+        let received = self.with(connection, |broker, id| {
+            let now = Instant::now();
+            broker.answers += 1;
+            broker.answer_bytes += answer.len() as u64;
+            broker.received_at = Some(now);
+            let in_flight = &mut broker.connections.get_mut(&id)?.in_flight;
+            let Some(request) =
+                in_flight.pop_front_if(|request| Some(request.correlation_id) == correlation_id(answer))
+            else {
+                broker.unexpected += 1;
+                return None;
+            };
+            let rtt = i64::try_from((now - request.sent_at).as_micros()).unwrap_or(i64::MAX);
+            broker.rtt.add(rtt);
+            let throttle = if self.watches_throttling { request.throttle_time(answer) } else { None };
+            if let Some(time @ 1..) = throttle {
+                broker.throttle.add(i64::from(time));
+            }
+            let throttle =
+                throttle.filter(|_| self.tells_throttling).map(|time| (broker.id, broker.address.clone(), time));
+            let seen = (!self.interceptors.requests_unseen()).then(|| (broker.addressed(id), request, rtt));
+            Some((throttle, seen))
+        });
+        let Some(Some((throttle, seen))) = received else { return };
+        if let Some((id, address, time)) = throttle
+            // The end of it is told too.
+            && (time > 0 || self.throttled.load(Ordering::Relaxed))
+        {
+            self.throttled.store(time > 0, Ordering::Relaxed);
+            self.main.push(Op::Throttle { broker: CString::new(address).unwrap_or_default(), id, time });
+        }
+        if let Some((from, request, rtt)) = seen {
+            let exchange = request.exchange(&from, answer.len() + 4);
+            let seen = |all: &Interceptors, rk| all.on_response_received(rk, exchange, rtt, RespErr::NO_ERROR);
+            self.intercept("ICRESP", seen);
         }
     }
 
@@ -419,6 +441,13 @@ impl Brokers {
         let other_cluster = {
             let mut table = self.lock();
             let before = std::mem::replace(&mut table.cluster, metadata.clone());
+            table.topics_since.retain(|topic, _| metadata.topics.contains_key(topic.as_str()));
+            for (name, topic) in &metadata.topics {
+                // What was told anew is a new object, even where it says the same.
+                if !before.topics.get(name).is_some_and(|old| Arc::ptr_eq(old, topic)) {
+                    table.topics_since.insert(name.to_string(), Instant::now());
+                }
+            }
             self.learned.notify_all();
             for (id, broker) in &metadata.brokers {
                 if let Some(old) = before.brokers.get(id).filter(|old| old.address() != broker.address()) {
@@ -482,6 +511,9 @@ impl Brokers {
             let Table { brokers, all_down, .. } = &mut *table;
             let Some(broker) = brokers.get_mut(&name) else { return };
             broker.failures += 1;
+            // What waited longest was late.
+            broker.timeouts += u64::from(error.kind() == ErrorKind::Timeout);
+            broker.receive_errors += u64::from(was == State::Up && !idle && error.kind() != ErrorKind::Timeout);
             let (id, address, state) = (broker.id, broker.address.clone(), broker.state);
             let again =
                 broker.last_error.as_ref().is_some_and(|(last, at)| *last == what && at.elapsed() < SAME_ERROR_AGAIN);
@@ -521,65 +553,4 @@ fn unresolved(error: &Error) -> Option<String> {
         }
         None => format!("Failed to resolve '{}'", error.target()),
     })
-}
-
-/// The ids of the brokers that metadata has named, in memory for the program to free; `cntp` gets how many.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`; `cntp` is writable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_brokers_learned_ids(rk: *mut Kafka, cntp: *mut usize) -> *mut i32 {
-    guard(std::ptr::null_mut(), || {
-        // SAFETY: the caller vouches for both.
-        let (Some(rk), Some(count)) = (unsafe { (rk.as_ref(), cntp.as_mut()) }) else { return std::ptr::null_mut() };
-        let ids: Vec<i32> = rk.brokers.cluster().brokers.keys().copied().collect();
-        // SAFETY: room for so many, and one more so that none is not nothing.
-        let memory = unsafe { libc::malloc((ids.len() + 1) * size_of::<i32>()) }.cast::<i32>();
-        *count = if memory.is_null() { 0 } else { ids.len() };
-        if !memory.is_null() {
-            // SAFETY: as much was allocated, and the two do not overlap.
-            unsafe { std::ptr::copy_nonoverlapping(ids.as_ptr(), memory, ids.len()) };
-        }
-        memory
-    })
-}
-
-/// The addresses of a list such as `bootstrap.servers`, each with a port.
-fn addresses(list: &str) -> impl Iterator<Item = String> {
-    list.split(',').map(str::trim).filter(|address| !address.is_empty()).map(|address| {
-        let address = address.split_once("://").map_or(address, |(_, behind)| behind);
-        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        if has_port { address.to_owned() } else { format!("{address}:9092") }
-    })
-}
-
-/// Addresses to try besides those of the configuration: `HOST:PORT` with commas between. Returns how many are new.
-///
-/// # Safety
-/// `rk` came from `rd_kafka_new`; `brokerlist` ends in a NUL byte.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn rd_kafka_brokers_add(rk: *mut Kafka, brokerlist: *const c_char) -> c_int {
-    guard(0, || {
-        // SAFETY: the caller vouches for both.
-        let (Some(rk), Some(list)) = (unsafe { (rk.as_ref(), text(brokerlist)) }) else { return 0 };
-        let new = rk.brokers.configured(addresses(list));
-        let count = c_int::try_from(new.len()).unwrap_or(c_int::MAX);
-        felice::raw::add_bootstrap(&rk.client, new);
-        count
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_read_however_its_frame_is_cut() {
-        let bytes = [0, 0, 0, 9, 0, 18, 0, 3, 0, 0, 0, 7, 1_u8];
-        for cut in 1..bytes.len() {
-            let chunks = [&bytes[..cut], &bytes[cut..]].map(|chunk| chunk.to_vec().into()).to_vec();
-            let request = Request::read(&Frame { chunks }).unwrap();
-            assert_eq!((request.api_key, request.api_version, request.correlation_id), (18, 3, 7));
-        }
-    }
 }
