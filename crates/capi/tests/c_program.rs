@@ -67,3 +67,16 @@ async fn a_c_program_produces_in_every_form() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
     broker.shutdown().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_c_program_reads_statistics() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(program) = build(dir.path(), "stats.c") else { return };
+    let broker = Broker::builder().in_memory().start().await.unwrap();
+    let client = Client::connect(broker.bootstrap()).await.unwrap();
+    client.admin().create_topic("counted").partitions(1).await.unwrap();
+    let output = run(&program, [broker.bootstrap(), "counted"]).await;
+    assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
+    broker.shutdown().await.unwrap();
+}

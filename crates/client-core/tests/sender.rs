@@ -8,7 +8,8 @@ use felice_client_core::error::Persisted;
 use felice_client_core::metadata::{Broker, ClusterMetadata, Partition, Topic};
 use felice_client_core::producer::accumulator::{Accumulator, Limits, Memory, RecordData, Taken};
 use felice_client_core::producer::sender::{
-    Available, BatchSource, Finished, Outcome, PartitionId, ProduceFailure, ProduceOut, Sender,
+    Available, BatchSource, Finished, IdentityState, Outcome, PartitionId, ProduceFailure, ProduceOut, Sender,
+    SenderStanding,
 };
 use felice_protocol::compression::Compressor;
 use felice_protocol::error_code::ErrorCode;
@@ -217,6 +218,40 @@ fn a_sequence_is_never_used_again_after_a_batch_was_given_up() {
     assert_eq!(world.done(), Some((Some(1), Err(Persisted::No))));
     world.batch(2);
     assert_eq!(world.sent().identity(), (1, 0), "a new epoch, from its first sequence");
+}
+
+#[test]
+fn a_sender_tells_how_far_it_is() {
+    let mut world = World::new(Some(1));
+    world.prove();
+    let standing = |world: &World| {
+        let SenderStanding { identity, identities, partitions } = world.sender.standing();
+        let mut partition = partitions[0].clone();
+        world.source.0.count(&mut partition.queued);
+        let in_flight = partition.in_flight.map(|(broker, sent)| (broker, sent.records));
+        let IdentityState::Ready(identity) = identity else { panic!("{identity:?}") };
+        assert_eq!((partition.topic.as_str(), partition.index, identity.id), ("t", 0, 7));
+        let queued = (partition.queued.batches, partition.queued.records);
+        ((identity.epoch, identities), queued, in_flight, (partition.next_sequence, partition.done))
+    };
+    assert_eq!(standing(&world), ((0, 1), (0, 0), None, (1, 1)));
+    world.batch(1);
+    assert_eq!(standing(&world), ((0, 1), (1, 1), None, (1, 1)));
+    let first = world.sent();
+    world.batch(2);
+    let second = world.sent();
+    assert_eq!(standing(&world), ((0, 1), (0, 0), Some((1, 2)), (1, 1)));
+    world.answer(&first, ErrorCode::NONE, 1);
+    assert_eq!(standing(&world), ((0, 1), (0, 0), Some((1, 1)), (2, 2)));
+    world.lose(&second);
+    assert_eq!(standing(&world), ((0, 1), (1, 1), None, (2, 2)), "it waits to be sent again");
+    world.pass(Duration::from_secs(1));
+    let again = world.sent();
+    world.answer(&again, ErrorCode::DUPLICATE_SEQUENCE_NUMBER, -1);
+    world.batch(3);
+    let refused = world.sent();
+    world.answer(&refused, ErrorCode::MESSAGE_TOO_LARGE, -1);
+    assert_eq!(standing(&world).0, (1, 2), "a new epoch is a new identity");
 }
 
 #[test]

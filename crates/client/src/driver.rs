@@ -381,6 +381,7 @@ impl Driver {
                     connection.outgoing.push(frame);
                 }
             }
+            Output::GaveUp { id } => self.observe(Observed::GaveUp { connection: id }),
             Output::Close { id, why } => {
                 self.observe(Observed::Closed { connection: id, why: why.as_ref() });
                 self.connections.remove(&id);

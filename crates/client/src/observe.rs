@@ -50,6 +50,11 @@ pub enum Observed<'a> {
         /// The answer, with its header, without its length.
         frame: &'a Bytes,
     },
+    /// The answered request that had waited longest was given up, and the connection goes on: its answer may still come.
+    GaveUp {
+        /// On which.
+        connection: ConnectionId,
+    },
     /// It broke, or could not be made.
     Disconnected {
         /// Which.

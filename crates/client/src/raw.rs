@@ -19,6 +19,9 @@ pub use felice_client_core::consumer::group::{
 };
 use felice_client_core::error::Error;
 pub use felice_client_core::metadata::ClusterMetadata;
+pub use felice_client_core::producer::accumulator::Queued;
+pub use felice_client_core::producer::idempotence::Identity;
+pub use felice_client_core::producer::sender::{IdentityState, PartitionStanding, SenderStanding};
 pub use felice_net::{
     BoxFuture, ConnectError, ConnectErrorKind, Connector, SocketOptions, Tcp, TcpConnector, Transport,
 };
@@ -31,7 +34,7 @@ use crate::client::{Client, closed};
 use crate::driver::{Driver, waker};
 use crate::fetched_batch::FetchedBatch;
 pub use crate::observe::{Observed, Setup};
-use crate::producer::Tag;
+use crate::producer::{Producer, Tag};
 pub use crate::token::TokenSource;
 
 pub mod tls {
@@ -78,6 +81,14 @@ pub async fn sleep(pause: Duration) {
 /// Runs a future for a time at most; `None` where it was not done. On any thread.
 pub async fn timeout<F: Future>(client: &Client, within: Duration, future: F) -> Option<F::Output> {
     client.driver().timeout(within, future).await
+}
+
+/// How far a producer is; `None` where its client has ended.
+///
+/// # Cancel safety
+/// Nothing is left behind.
+pub async fn standing(producer: &Producer) -> Option<SenderStanding> {
+    producer.shared().standing().await
 }
 
 /// Lends the records of what was fetched.

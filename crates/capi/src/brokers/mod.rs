@@ -72,7 +72,7 @@ pub(crate) struct Broker {
     pub(crate) timeouts: u64,
     /// Connections that broke while answers could come, and answers that could not be read.
     pub(crate) receive_errors: u64,
-    /// Answers to no request that waits.
+    /// Answers to no request that waits: they came too late.
     pub(crate) unexpected: u64,
     pub(crate) by_api: BTreeMap<i16, u64>,
     pub(crate) sent_at: Option<Instant>,
@@ -366,6 +366,12 @@ impl Brokers {
                 }
             }
             Observed::Received { connection, frame } => self.received(connection.0, frame),
+            Observed::GaveUp { connection } => {
+                self.with(connection.0, |broker, id| {
+                    broker.timeouts += 1;
+                    broker.connections.get_mut(&id).and_then(|connection| connection.in_flight.pop_front())
+                });
+            }
             Observed::Closed { connection, why: None } => {
                 self.gone(connection.0);
             }

@@ -186,7 +186,8 @@ impl ProducerSide {
         Ok(producer)
     }
 
-    fn all(&self) -> Vec<Producer> {
+    /// All of the handle's producers, that for topics without settings of their own first.
+    pub(crate) fn all(&self) -> Vec<Producer> {
         let producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
         producers.iter().map(|(_, producer)| producer.clone()).collect()
     }
@@ -204,7 +205,6 @@ impl ProducerSide {
         for flushing in &mut flushing {
             let _ = flushing.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         }
-        let calls_back = self.reported != Reported::None && !self.reports_events;
         loop {
             let seen = self.deliveries.signal.count();
             if !self.reports_events {
@@ -216,10 +216,10 @@ impl ProducerSide {
             if self.in_queue() == 0 {
                 return true;
             }
-            // Where only failures are reported, successes are no reason for the queue to wake anybody.
-            let in_time = if calls_back && self.reported == Reported::All {
+            // Where not all is reported, that something is done is no reason for the queue to wake anybody.
+            let in_time = if !self.reports_events && self.reported == Reported::All {
                 kafka.main.wait(deadline)
-            } else if calls_back {
+            } else if !self.reports_events {
                 self.deliveries.signal.wait(seen, deadline.at_most(10)) || deadline.left().is_some()
             } else {
                 self.deliveries.signal.wait(seen, deadline)

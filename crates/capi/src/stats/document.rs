@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use felice::protocol::messages::ApiKey;
-use felice::raw::ClusterMetadata;
+use felice::raw::{ClusterMetadata, Identity, IdentityState, SenderStanding};
 use serde_json::{Map, Value, json};
 
 use super::{PartitionStats, Window};
@@ -20,8 +20,8 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// All there is to say now. Windows begin anew.
-pub(super) fn make(kafka: &Kafka) -> Value {
-    let partitions = super::source::partitions(kafka);
+pub(super) fn make(kafka: &Kafka, senders: &[SenderStanding]) -> Value {
+    let partitions = super::source::partitions(kafka, senders);
     let cluster = kafka.brokers.cluster();
     let mut brokers = Map::new();
     let mut totals = [0_u64; 4];
@@ -46,7 +46,7 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         "age": micros(kafka.since),
         "replyq": kafka.main.len(),
         "msg_cnt": waiting,
-        "msg_size": sum(|p| p.queued.1),
+        "msg_size": sum(|p| p.queued.1 + p.in_flight.1),
         "msg_max": kafka.conf.int("queue.buffering.max.messages"),
         "msg_size_max": kafka.conf.int("queue.buffering.max.kbytes").saturating_mul(1024),
         "simple_cnt": kafka.consumer.as_ref().map_or(0, |consumer| consumer.legacy_starts()),
@@ -71,21 +71,29 @@ pub(super) fn make(kafka: &Kafka) -> Value {
         add("cgrp", group);
     }
     if kafka.is_producer() && kafka.conf.flag("enable.idempotence") {
-        // The client asks for a producer id with its first batch.
-        let idempotence = match sum(|p| p.sent.0) {
+        // Where topics have settings of their own, each set has its producer: the first is told of.
+        let sender = senders.first();
+        let state = sender.map_or(IdentityState::Wanted, |sender| sender.identity);
+        let identities = sender.map_or(0, |sender| sender.identities);
+        let idempotence = match state {
             _ if kafka.fatal.get().is_some() => "FatalError",
-            0 => "Init",
-            1.. => "Assigned",
+            IdentityState::Failed => "FatalError",
+            // The client asks for a producer id with its first batch.
+            IdentityState::NotNeeded | IdentityState::Wanted if identities == 0 => "Init",
+            IdentityState::NotNeeded | IdentityState::Wanted => "RequestPID",
+            IdentityState::Asked => "WaitPID",
+            IdentityState::Ready(_) => "Assigned",
         };
+        let identity = if let IdentityState::Ready(identity) = state { identity } else { Identity::NONE };
         let producer = json!({
             "idemp_state": idempotence,
             "idemp_stateage": millis(kafka.since.elapsed()),
             "txn_state": "Init",
             "txn_stateage": 0,
             "txn_may_enq": false,
-            "producer_id": -1,
-            "producer_epoch": -1,
-            "epoch_cnt": 0,
+            "producer_id": identity.id,
+            "producer_epoch": identity.epoch,
+            "epoch_cnt": identities,
         });
         add("eos", producer);
     }
@@ -102,6 +110,7 @@ fn of_broker(kafka: &Kafka, broker: &mut Broker, partitions: &[PartitionStats], 
         cluster.partition(&p.topic, p.partition).is_some_and(|known| known.leader == Some(broker.id))
     };
     let led = partitions.iter().filter(leads);
+    let in_flight: u64 = partitions.iter().filter(|p| p.sent_to == Some(broker.id)).map(|p| p.in_flight.0).sum();
     let held: Map<String, Value> = led
         .map(|p| (format!("{}-{}", p.topic, p.partition), json!({ "topic": p.topic, "partition": p.partition })))
         .collect();
@@ -115,7 +124,7 @@ fn of_broker(kafka: &Kafka, broker: &mut Broker, partitions: &[PartitionStats], 
         "outbuf_cnt": 0,
         "outbuf_msg_cnt": 0,
         "waitresp_cnt": broker.in_flight(),
-        "waitresp_msg_cnt": 0,
+        "waitresp_msg_cnt": in_flight,
         "tx": broker.requests,
         "txbytes": broker.request_bytes,
         "txerrs": broker.failures,
@@ -207,11 +216,11 @@ fn of_partition(cluster: &ClusterMetadata, p: &PartitionStats) -> Value {
         "txbytes": p.sent.1,
         "rxmsgs": p.received.0,
         "rxbytes": p.received.1,
-        "msgs": p.sent.0 + p.received.0,
+        "msgs": p.sent.0 + p.queued.0 + p.in_flight.0 + p.received.0,
         "rx_ver_drops": 0,
-        "msgs_inflight": p.in_flight,
-        "next_ack_seq": 0,
-        "next_err_seq": 0,
-        "acked_msgid": 0,
+        "msgs_inflight": p.in_flight.0,
+        "next_ack_seq": p.acknowledged.0,
+        "next_err_seq": p.acknowledged.0,
+        "acked_msgid": p.acknowledged.1,
     })
 }

@@ -38,7 +38,16 @@ pub(crate) fn start(kafka: &Arc<Kafka>) {
             if kafka.is_ending() {
                 return;
             }
-            if let Some(json) = Json::new(&document::make(&kafka).to_string()) {
+            let producers = kafka.producer.as_ref().map(|side| side.all()).unwrap_or_default();
+            // Nobody's end waits for the answers.
+            drop(kafka);
+            let mut senders = Vec::new();
+            for producer in &producers {
+                senders.extend(felice::raw::standing(producer).await);
+            }
+            drop(producers);
+            let Some(kafka) = weak.upgrade() else { return };
+            if let Some(json) = Json::new(&document::make(&kafka, &senders).to_string()) {
                 kafka.main.push(Op::Stats(Box::new(json)));
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use felice::FinishedBatch;
+use felice::raw::{IdentityState, PartitionStanding, Queued, SenderStanding};
 
 use super::window::Window;
 use crate::handle::Kafka;
@@ -17,8 +18,12 @@ pub(crate) struct PartitionStats {
     pub(crate) desired: bool,
     /// Records that wait to be sent, and their bytes.
     pub(crate) queued: (u64, u64),
-    /// Records in flight.
-    pub(crate) in_flight: u64,
+    /// Records in flight, and their bytes.
+    pub(crate) in_flight: (u64, u64),
+    /// The broker that they were sent to.
+    pub(crate) sent_to: Option<i32>,
+    /// The sequence of the first record that is not done, and how many before it are; zero without idempotence.
+    pub(crate) acknowledged: (i32, u64),
     /// Fetched records that wait to be taken, and their bytes.
     pub(crate) fetched: (u64, u64),
     pub(crate) fetch_state: &'static str,
@@ -49,7 +54,9 @@ impl PartitionStats {
             partition,
             desired: false,
             queued: (0, 0),
-            in_flight: 0,
+            in_flight: (0, 0),
+            sent_to: None,
+            acknowledged: (0, 0),
             fetched: (0, 0),
             fetch_state: "none",
             next_offset: 0,
@@ -64,6 +71,21 @@ impl PartitionStats {
             last_stable: NONE,
             sent: (0, 0),
             received: (0, 0),
+        }
+    }
+
+    fn add(&mut self, standing: &PartitionStanding, idempotent: bool) {
+        let add = |sum: (u64, u64), more: Queued| {
+            let overhead = more.batches * BATCH_OVERHEAD + more.records * RECORD_OVERHEAD;
+            (sum.0 + more.records, sum.1 + more.bytes.saturating_sub(overhead))
+        };
+        self.queued = add(self.queued, standing.queued);
+        if let Some((broker, in_flight)) = standing.in_flight {
+            self.in_flight = add(self.in_flight, in_flight);
+            self.sent_to = Some(broker);
+        }
+        if idempotent {
+            self.acknowledged = (standing.next_sequence, standing.done);
         }
     }
 }
@@ -128,18 +150,29 @@ impl Produced {
 }
 
 /// The partitions of a handle: a consumer's own, and those of a producer's topics.
-pub(super) fn partitions(kafka: &Kafka) -> Vec<PartitionStats> {
+pub(super) fn partitions(kafka: &Kafka, senders: &[SenderStanding]) -> Vec<PartitionStats> {
     if let Some(consumer) = &kafka.consumer {
         return consumer.partition_stats();
     }
     let Some(producer) = &kafka.producer else { return Vec::new() };
     let cluster = kafka.brokers.cluster();
+    let mut standings: BTreeMap<(&str, i32), Vec<(&PartitionStanding, bool)>> = BTreeMap::new();
+    for sender in senders {
+        let idempotent = sender.identity != IdentityState::NotNeeded;
+        for standing in &sender.partitions {
+            standings.entry((standing.topic.as_str(), standing.index)).or_default().push((standing, idempotent));
+        }
+    }
     let mut all = Vec::new();
     for topic in kafka.topics.names() {
         let count = cluster.topics.get(topic.as_str()).map_or(0, |known| known.partitions.len());
         all.extend((0..i32::try_from(count).unwrap_or(0)).map(|partition| {
             let sent = producer.produced(&topic, partition);
-            PartitionStats { sent, ..PartitionStats::new(&topic, partition) }
+            let mut stats = PartitionStats { sent, ..PartitionStats::new(&topic, partition) };
+            for (standing, idempotent) in standings.get(&(topic.as_str(), partition)).into_iter().flatten() {
+                stats.add(standing, *idempotent);
+            }
+            stats
         }));
     }
     all

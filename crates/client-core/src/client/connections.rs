@@ -266,8 +266,10 @@ impl<T> ClientCore<T> {
     pub(super) fn fail_late_requests(&mut self, now: Now) {
         let most = self.links.config.max_late_requests;
         let mut late = Vec::new();
-        for link in self.links.links.values_mut().filter(|link| link.id.is_some()) {
+        for link in self.links.links.values_mut() {
+            let Some(id) = link.id else { continue };
             while let Some(waiting) = link.connection.give_up_late(now.instant(), most) {
+                self.links.outputs.push_back(Output::GaveUp { id });
                 late.push((waiting, link.address.clone()));
             }
         }

@@ -61,6 +61,11 @@ pub enum Output {
         /// Whether the broker answers it: a Produce with acks=0 it does not.
         answered: bool,
     },
+    /// Nothing to do: the answered request that had waited longest was given up, and the connection goes on.
+    GaveUp {
+        /// On which connection.
+        id: ConnectionId,
+    },
     /// Close the connection; nothing needs to be answered.
     Close {
         /// Which.

@@ -125,7 +125,7 @@ fn close<T>(
     compression: Compression,
     level: Option<i32>,
 ) -> ReadyBatch<T> {
-    let count = open.builder.count();
+    let (count, size) = (open.builder.count(), open.builder.len());
     let batch = open.builder.close(compressor, compression, level);
     ReadyBatch {
         batch,
@@ -133,6 +133,7 @@ fn close<T>(
         opened_at: open.opened_at,
         reserved: open.reserved,
         count: u32::try_from(count).unwrap_or(u32::MAX),
+        size,
     }
 }
 
@@ -149,11 +150,33 @@ pub struct ReadyBatch<T> {
     pub reserved: usize,
     /// How many records it has.
     pub count: u32,
+    /// Their bytes, before compression.
+    pub size: usize,
+}
+
+/// What waits to be sent, or to be answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queued {
+    /// Batches.
+    pub batches: u64,
+    /// Records.
+    pub records: u64,
+    /// Their bytes, before compression.
+    pub bytes: u64,
+}
+
+impl Queued {
+    /// One batch more.
+    pub fn add(&mut self, count: u32, size: usize) {
+        self.batches += 1;
+        self.records += u64::from(count);
+        self.bytes += size as u64;
+    }
 }
 
 #[derive(Debug)]
 enum Slot<T> {
-    Closing { ticket: u64, opened_at: Instant },
+    Closing { ticket: u64, opened_at: Instant, count: u32, size: usize },
     Closed(ReadyBatch<T>),
 }
 
@@ -268,7 +291,9 @@ impl<T> Accumulator<T> {
     fn start_closing(&mut self, open: OpenBatch<T>) -> Closing<T> {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.queue.push_back(Slot::Closing { ticket, opened_at: open.opened_at });
+        let count = u32::try_from(open.builder.count()).unwrap_or(u32::MAX);
+        let size = open.builder.len();
+        self.queue.push_back(Slot::Closing { ticket, opened_at: open.opened_at, count, size });
         Closing { ticket, open, compression: self.limits.compression, level: self.limits.compression_level }
     }
 
@@ -330,6 +355,19 @@ impl<T> Accumulator<T> {
     pub fn clear(&mut self) {
         self.open = None;
         self.queue.retain(|slot| matches!(slot, Slot::Closing { .. }));
+    }
+
+    /// Adds what waits here.
+    pub fn count(&self, queued: &mut Queued) {
+        for slot in &self.queue {
+            match slot {
+                Slot::Closing { count, size, .. } => queued.add(*count, *size),
+                Slot::Closed(batch) => queued.add(batch.count, batch.size),
+            }
+        }
+        if let Some(open) = &self.open {
+            queued.add(u32::try_from(open.builder.count()).unwrap_or(u32::MAX), open.builder.len());
+        }
     }
 
     /// When the oldest record that waits here came.

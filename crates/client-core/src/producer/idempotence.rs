@@ -21,6 +21,21 @@ impl Identity {
     pub const NONE: Self = Self { id: -1, epoch: -1 };
 }
 
+/// How far it is with that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityState {
+    /// It writes without one.
+    NotNeeded,
+    /// It has yet to be asked for.
+    Wanted,
+    /// The broker is asked.
+    Asked,
+    /// It has one.
+    Ready(Identity),
+    /// It gets none.
+    Failed,
+}
+
 #[derive(Debug)]
 enum State {
     NotNeeded,
@@ -35,12 +50,17 @@ enum State {
 pub struct Idempotence {
     state: State,
     backoff: Backoff,
+    identities: u32,
 }
 
 impl Idempotence {
     /// A producer's identity, or, where `needed` is false, that of none.
     pub fn new(needed: bool, backoff: Backoff) -> Self {
-        Self { state: if needed { State::Wanted { from: Instant(0) } } else { State::NotNeeded }, backoff }
+        Self {
+            state: if needed { State::Wanted { from: Instant(0) } } else { State::NotNeeded },
+            backoff,
+            identities: 0,
+        }
     }
 
     /// The identity to write with; `None` until there is one.
@@ -50,6 +70,22 @@ impl Idempotence {
             State::Ready(identity) => Some(*identity),
             State::Wanted { .. } | State::Asked | State::Failed(_) => None,
         }
+    }
+
+    /// How far it is with that.
+    pub fn state(&self) -> IdentityState {
+        match &self.state {
+            State::NotNeeded => IdentityState::NotNeeded,
+            State::Wanted { .. } => IdentityState::Wanted,
+            State::Asked => IdentityState::Asked,
+            State::Ready(identity) => IdentityState::Ready(*identity),
+            State::Failed(_) => IdentityState::Failed,
+        }
+    }
+
+    /// How many identities there have been, new epochs included.
+    pub fn identities(&self) -> u32 {
+        self.identities
     }
 
     /// Why there will be none.
@@ -80,6 +116,7 @@ impl Idempotence {
         self.state = match response.map(|response| (response, response.error_code.ok())) {
             Ok((response, Ok(()))) => {
                 self.backoff.reset();
+                self.identities = self.identities.saturating_add(1);
                 State::Ready(Identity { id: response.producer_id, epoch: response.producer_epoch })
             }
             Ok((_, Err(code))) if !code.is_retriable() => {
@@ -94,7 +131,10 @@ impl Idempotence {
         if let State::Ready(identity) = &mut self.state {
             match identity.epoch.checked_add(1) {
                 // The highest epoch is kept for the broker's fencing.
-                Some(epoch) if epoch < i16::MAX => identity.epoch = epoch,
+                Some(epoch) if epoch < i16::MAX => {
+                    identity.epoch = epoch;
+                    self.identities = self.identities.saturating_add(1);
+                }
                 Some(_) | None => self.state = State::Wanted { from: Instant(0) },
             }
         }

@@ -69,6 +69,10 @@ impl Producer {
         Self { shared: shared.clone(), held: Arc::new(Held { shared, client }) }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<ProducerShared> {
+        &self.shared
+    }
+
     /// The client that this producer belongs to.
     pub fn client(&self) -> &Client {
         &self.held.client

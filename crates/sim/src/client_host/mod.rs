@@ -263,6 +263,7 @@ impl ClientHost {
                     effects.push(Effect::Send(*link, frame.into_bytes().slice(4..)));
                 }
             }
+            Output::GaveUp { .. } => {}
             Output::Close { id, .. } => {
                 self.connecting.remove(&id);
                 if let Some(link) = self.links.remove(&id) {

@@ -5,6 +5,7 @@
 //! - `request`: which batches go into the next Produce request
 //! - `response`: what an answer, or its absence, makes of each batch: delivered, retried, given up
 //! - `purge`: what the application gives up
+//! - `standing`: how far it is, for statistics
 //! - `timeout`: `delivery.timeout.ms`, and when to look again
 //!
 //! The rules, each with a test:
@@ -19,6 +20,7 @@ mod partition;
 mod purge;
 mod request;
 mod response;
+mod standing;
 mod timeout;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,6 +31,7 @@ use felice_protocol::records::ClosedBatch;
 use felice_protocol::time::{Instant, Now};
 
 use self::partition::Partition;
+pub use self::standing::{IdentityState, PartitionStanding, SenderStanding};
 use super::accumulator::ReadyBatch;
 use super::idempotence::Idempotence;
 use crate::backoff::Backoff;

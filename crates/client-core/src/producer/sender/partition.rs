@@ -128,6 +128,7 @@ impl<T> Partition<T> {
             written_at: now.instant(),
             reserved: ready.reserved,
             count: ready.count,
+            size: ready.size,
             identity: self.identity,
             sequence,
             first_record,
@@ -201,6 +202,8 @@ pub(super) struct Unresolved<T> {
     pub(super) written_at: Instant,
     pub(super) reserved: usize,
     pub(super) count: u32,
+    /// In bytes, before compression.
+    pub(super) size: usize,
     pub(super) identity: Identity,
     pub(super) sequence: i32,
     pub(super) first_record: u64,

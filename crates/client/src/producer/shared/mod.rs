@@ -7,6 +7,7 @@
 //! - `finish`: what becomes of finished batches
 //! - `flush`: flushing and closing
 //! - `purge`: giving up
+//! - `standing`: how far it is
 
 mod append;
 mod finish;
@@ -14,6 +15,7 @@ mod flush;
 mod line;
 mod purge;
 mod source;
+mod standing;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
