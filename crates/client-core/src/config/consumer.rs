@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::settings::OffsetReset;
 use super::{Defaults, Properties};
 use crate::bugs::Bugs;
+use crate::consumer::group::TopicPattern;
 use crate::error::{Error, ErrorKind};
 
 /// Which rebalance protocol a member speaks.
@@ -54,6 +55,8 @@ pub struct ConsumerConfig {
     pub client_rack: Option<String>,
     /// `exclude.internal.topics`: whether patterns leave Kafka's own topics out.
     pub exclude_internal_topics: bool,
+    /// `topic.blacklist`: topics that no subscription takes, except where the coordinator matches the pattern (KIP-848).
+    pub topic_blacklist: Option<TopicPattern>,
     /// `internal.leave.group.on.close`: whether closing leaves the group; without, the partitions wait for the session to end.
     pub leave_group_on_close: bool,
     /// First pause between attempts.
@@ -134,6 +137,7 @@ impl Properties {
             tells_every_rebalance: self.defaults == Defaults::Librdkafka,
             client_rack: self.some_text("client.rack"),
             exclude_internal_topics: self.flag("exclude.internal.topics"),
+            topic_blacklist: TopicPattern::any_of(&self.text("topic.blacklist"))?,
             leave_group_on_close: self.flag("internal.leave.group.on.close"),
             retry_backoff: self.duration("retry.backoff.ms"),
             retry_backoff_max: self.duration("retry.backoff.max.ms"),

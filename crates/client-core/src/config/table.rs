@@ -470,6 +470,13 @@ pub const PROPERTIES: &[Property] = &[
         "whether subscriptions by pattern leave Kafka's own topics out",
     ),
     property(
+        "topic.blacklist",
+        &[],
+        Text,
+        ["", "", ""],
+        "patterns with commas between; no subscription takes a topic in whose name one is found",
+    ),
+    property(
         "internal.leave.group.on.close",
         &[],
         Bool,

@@ -484,6 +484,21 @@ fn a_pattern_finds_topics_that_appear_later() {
 }
 
 #[test]
+fn no_subscription_takes_a_topic_of_the_blacklist() {
+    let mut w = classic(&[("partition.assignment.strategy", "range"), ("topic.blacklist", "^t[23]$,x")]);
+    w.metadata(&cluster(&[("t", 1, 3), ("t2", 2, 1), ("t22", 3, 1), ("tax", 4, 1)]));
+    let topics =
+        |r: &JoinGroupRequest| decode_subscription("m".into(), None, r.protocols[0].metadata.clone()).unwrap().topics;
+    w.member.subscribe(w.now, Subscription::Pattern("t.*".into())).unwrap();
+    w.coordinator();
+    let request = w.settle(1, "range", &[tp("t", 0)]);
+    assert_eq!(topics(&request), ["t", "t22"]);
+    w.member.subscribe(w.now, Subscription::Topics(["t", "t3"].map(Into::into).into())).unwrap();
+    let request = w.settle(2, "range", &[tp("t", 0)]);
+    assert_eq!(topics(&request), ["t"]);
+}
+
+#[test]
 fn a_topic_that_is_made_anew_is_lost_and_given_again() {
     let mut w = eager();
     w.settle(1, "range", &[tp("t", 0)]);

@@ -209,8 +209,8 @@ impl GroupMember {
             self.unsubscribe(now);
             return Ok(());
         }
-        let mut wanted = Wanted::new(subscription)?;
-        wanted.match_topics(&self.metadata, self.config.exclude_internal_topics);
+        let mut wanted = Wanted::new(subscription, &self.config)?;
+        wanted.match_topics(&self.metadata, &self.config);
         self.wanted = Some(wanted);
         match self.phase {
             Phase::Idle | Phase::Left | Phase::Failed => self.begin(now),
@@ -350,10 +350,7 @@ impl GroupMember {
     /// New metadata.
     pub fn handle_metadata(&mut self, now: Now, metadata: &Arc<ClusterMetadata>) {
         self.metadata = metadata.clone();
-        let rematched = self
-            .wanted
-            .as_mut()
-            .is_some_and(|wanted| wanted.match_topics(metadata, self.config.exclude_internal_topics));
+        let rematched = self.wanted.as_mut().is_some_and(|wanted| wanted.match_topics(metadata, &self.config));
         let by_name = self.speaks == Speaks::Classic;
         self.partitions.handle_metadata(now, self.config.max_poll_interval, by_name, metadata, &mut self.events);
         match self.speaks {

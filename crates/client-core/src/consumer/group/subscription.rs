@@ -6,6 +6,7 @@ use felice_protocol::primitives::ByteStr;
 use regex::Regex;
 
 use super::event::Subscription;
+use crate::config::ConsumerConfig;
 use crate::error::{Error, ErrorKind};
 use crate::metadata::ClusterMetadata;
 
@@ -20,13 +21,13 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn new(subscription: Subscription) -> Result<Self, Error> {
+    pub(super) fn new(subscription: Subscription, config: &ConsumerConfig) -> Result<Self, Error> {
         let regex = match &subscription {
             Subscription::Topics(_) => None,
             Subscription::Pattern(pattern) => Some(TopicPattern::new(pattern)?),
         };
         let topics = match &subscription {
-            Subscription::Topics(topics) => topics.clone(),
+            Subscription::Topics(topics) => topics.iter().filter(|name| !is_hidden(name, config)).cloned().collect(),
             Subscription::Pattern(_) => BTreeSet::new(),
         };
         Ok(Self { subscription, regex, matched: false, topics })
@@ -42,12 +43,13 @@ impl Wanted {
     }
 
     /// The topics that match a pattern; true where they are others than before.
-    pub(super) fn match_topics(&mut self, metadata: &ClusterMetadata, exclude_internal: bool) -> bool {
+    pub(super) fn match_topics(&mut self, metadata: &ClusterMetadata, config: &ConsumerConfig) -> bool {
         let Some(regex) = &self.regex else { return false };
         let matching: BTreeSet<ByteStr> = metadata
             .topics
             .values()
-            .filter(|topic| !(exclude_internal && topic.is_internal) && regex.matches(&topic.name))
+            .filter(|topic| !(config.exclude_internal_topics && topic.is_internal) && regex.matches(&topic.name))
+            .filter(|topic| !is_hidden(&topic.name, config))
             .map(|topic| topic.name.clone())
             .collect();
         let changed = matching != self.topics;
@@ -55,6 +57,11 @@ impl Wanted {
         self.matched |= metadata.complete;
         changed
     }
+}
+
+/// Whether nobody here may subscribe to this topic (`topic.blacklist`).
+fn is_hidden(topic: &str, config: &ConsumerConfig) -> bool {
+    config.topic_blacklist.as_ref().is_some_and(|hidden| hidden.matches(topic))
 }
 
 /// A pattern of topics' names.
@@ -67,8 +74,24 @@ impl TopicPattern {
     /// # Errors
     /// Where it is no pattern.
     pub fn new(pattern: &str) -> Result<Self, Error> {
-        Regex::new(&format!("^(?:{pattern})$")).map(Self).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("the subscription's pattern is not understood: {error}"))
+        Self::compile(&format!("^(?:{pattern})$"), "the subscription's pattern")
+    }
+
+    /// A list with commas between, of which one has to be found anywhere in a topic's name: librdkafka's `topic.blacklist`. `None` where it is empty.
+    ///
+    /// # Errors
+    /// Where one is no pattern.
+    pub fn any_of(list: &str) -> Result<Option<Self>, Error> {
+        let patterns: Vec<&str> = list.split(',').filter(|pattern| !pattern.is_empty()).collect();
+        if patterns.is_empty() {
+            return Ok(None);
+        }
+        Self::compile(&format!("(?:{})", patterns.join(")|(?:")), "topic.blacklist").map(Some)
+    }
+
+    fn compile(pattern: &str, what: &str) -> Result<Self, Error> {
+        Regex::new(pattern).map(Self).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("{what} is not understood: {error}"))
                 .hinting("patterns are regular expressions in RE2's syntax, without look-around and back-references")
         })
     }
