@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use felice_client_core::client::{ClientCore, ReaderKey};
-pub use felice_client_core::client::{NOT_SET_UP, NOT_USED};
+pub use felice_client_core::client::{ConnectionId, NOT_SET_UP, NOT_USED};
 pub use felice_client_core::config::{ConsumerConfig, FetchConfig, OffsetReset};
 pub use felice_client_core::consumer::assignor::RebalanceProtocol;
 use felice_client_core::consumer::budget::Budget;

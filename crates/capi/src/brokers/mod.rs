@@ -6,6 +6,8 @@
 
 mod exchange;
 pub mod exports;
+#[cfg(test)]
+mod tests;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
