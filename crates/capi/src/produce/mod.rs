@@ -12,7 +12,7 @@ mod record;
 mod report;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use felice::{Client, Error, ErrorCode, Producer, Properties};
@@ -70,6 +70,8 @@ pub(crate) struct ProducerSide {
     producer: Producer,
     /// All of them: one for each set of settings that topics have.
     producers: Mutex<Vec<(Settings, Producer)>>,
+    /// Held while one more is made. That waits for the driver, which looks at the list meanwhile.
+    making: Mutex<()>,
     main: Arc<Queue>,
     deliveries: Arc<Deliveries>,
     max_messages: usize,
@@ -132,6 +134,7 @@ impl ProducerSide {
         Ok(Self {
             client: client.clone(),
             producers: Mutex::new(vec![(settings, producer.clone())]),
+            making: Mutex::default(),
             producer,
             main: making.main,
             deliveries: making.deliveries,
@@ -167,8 +170,8 @@ impl ProducerSide {
     /// For a topic with settings of its own.
     pub(crate) fn producer_for(&self, conf: &Conf, topic: &TopicConf) -> Result<Producer, String> {
         let settings = Settings::of(conf, topic);
-        let mut producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, producer)) = producers.iter().find(|(its, _)| *its == settings) {
+        let one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, producer)) = self.producers().iter().find(|(its, _)| *its == settings) {
             return Ok(producer.clone());
         }
         let making = Making {
@@ -182,14 +185,18 @@ impl ProducerSide {
             guarantee: self.guarantee,
         };
         let producer = making.make(&self.client, &settings).map_err(|error| error.to_string())?;
-        producers.push((settings, producer.clone()));
+        self.producers().push((settings, producer.clone()));
+        drop(one_at_a_time);
         Ok(producer)
+    }
+
+    fn producers(&self) -> MutexGuard<'_, Vec<(Settings, Producer)>> {
+        self.producers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All of the handle's producers, that for topics without settings of their own first.
     pub(crate) fn all(&self) -> Vec<Producer> {
-        let producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
-        producers.iter().map(|(_, producer)| producer.clone()).collect()
+        self.producers().iter().map(|(_, producer)| producer.clone()).collect()
     }
 
     /// Records that are not done.

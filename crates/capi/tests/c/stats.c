@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -117,14 +118,14 @@ static void test_legacy(void) {
 
 /* An answer that is late, and then none. */
 static void test_errors(const char *max_fails, const char *corrid_errors) {
-    rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, "test.mock.num.brokers", "1", "socket.timeout.ms", "500",
+    rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, "test.mock.num.brokers", "1", "socket.timeout.ms", "2000",
                                 "socket.max.fails", max_fails, NULL);
     rd_kafka_mock_cluster_t *mcluster = rd_kafka_handle_mock_cluster(rk);
     const struct rd_kafka_metadata *metadata;
-    CHECK(!rd_kafka_metadata(rk, 1, NULL, &metadata, 10000));
+    CHECK(!rd_kafka_metadata(rk, 1, NULL, &metadata, 30000));
     rd_kafka_metadata_destroy(metadata);
-    CHECK(!rd_kafka_mock_broker_push_request_error_rtts(mcluster, 1, 3, 1, RD_KAFKA_RESP_ERR_NO_ERROR, 900));
-    CHECK(!rd_kafka_metadata(rk, 1, NULL, &metadata, 10000));
+    CHECK(!rd_kafka_mock_broker_push_request_error_rtts(mcluster, 1, 3, 1, RD_KAFKA_RESP_ERR_NO_ERROR, 2600));
+    CHECK(!rd_kafka_metadata(rk, 1, NULL, &metadata, 30000));
     rd_kafka_metadata_destroy(metadata);
     expect(rk, "\"req_timeouts\":1", corrid_errors, NULL);
     CHECK(!rd_kafka_mock_broker_set_down(mcluster, 1));
@@ -132,10 +133,30 @@ static void test_errors(const char *max_fails, const char *corrid_errors) {
     end(rk);
 }
 
+/* Statistics are made while topics with settings of their own are. */
+static void test_settings(void) {
+    rd_kafka_t *rk = new_handle(RD_KAFKA_PRODUCER, "statistics.interval.ms", "1", NULL);
+    for (int i = 1; i <= 200; i++) {
+        char name[20], errstr[512], value[20];
+        snprintf(name, sizeof name, "t%d", i);
+        snprintf(value, sizeof value, "%d", 1000 + i);
+        rd_kafka_topic_conf_t *conf = rd_kafka_topic_conf_new();
+        CHECK(!rd_kafka_topic_conf_set(conf, "message.timeout.ms", value, errstr, sizeof errstr));
+        rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, name, conf);
+        CHECK(rkt);
+        rd_kafka_topic_destroy(rkt);
+    }
+    expect(rk, "\"metadata_cache_cnt\":200", NULL);
+    end(rk);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 3);
     brokers = argv[1];
     topic = argv[2];
+    /* A hang is a failure too. */
+    alarm(120);
+    test_settings();
     test_producer();
     test_consumer();
     test_legacy();
