@@ -57,25 +57,22 @@ async fn a_c_program_is_in_a_group() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_c_program_produces_in_every_form() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(program) = build(dir.path(), "produce.c") else { return };
-    let broker = Broker::builder().in_memory().start().await.unwrap();
-    let client = Client::connect(broker.bootstrap()).await.unwrap();
-    client.admin().create_topic("produced").partitions(3).await.unwrap();
-    let output = run(&program, [broker.bootstrap(), "produced"]).await;
-    assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
-    broker.shutdown().await.unwrap();
+    works_on_a_topic("produce.c", 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_c_program_reads_statistics() {
+    works_on_a_topic("stats.c", 1).await;
+}
+
+/// A program that wants a broker and a topic, and says that all is well.
+async fn works_on_a_topic(source: &str, partitions: i32) {
     let dir = tempfile::tempdir().unwrap();
-    let Some(program) = build(dir.path(), "stats.c") else { return };
+    let Some(program) = build(dir.path(), source) else { return };
     let broker = Broker::builder().in_memory().start().await.unwrap();
     let client = Client::connect(broker.bootstrap()).await.unwrap();
-    client.admin().create_topic("counted").partitions(1).await.unwrap();
-    let output = run(&program, [broker.bootstrap(), "counted"]).await;
+    client.admin().create_topic("topic").partitions(partitions).await.unwrap();
+    let output = run(&program, [broker.bootstrap(), "topic"]).await;
     assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
     broker.shutdown().await.unwrap();

@@ -47,14 +47,7 @@ impl Request {
         let socket = broker.socket.as_ref().map_or(-1, |socket| socket.descriptor());
         Exchange { socket, broker: &broker.name, broker_id: broker.id, api_key, api_version, correlation_id, size }
     }
-}
 
-/// What an answer begins with.
-pub(super) fn correlation_id(answer: &[u8]) -> Option<i32> {
-    answer.first_chunk().map(|id| i32::from_be_bytes(*id))
-}
-
-impl Request {
     /// For how many milliseconds the broker says that it holds this client back; `None` where the answer does not tell.
     pub(super) fn throttle_time(&self, answer: &Bytes) -> Option<i32> {
         let (api, version) = (ApiKey(self.api_key), self.api_version);
@@ -64,7 +57,7 @@ impl Request {
         }
         let (since, behind_error) = match api {
             ApiKey::METADATA | ApiKey::OFFSET_COMMIT | ApiKey::OFFSET_FETCH => (3, false),
-            ApiKey::LIST_OFFSETS | ApiKey::JOIN_GROUP => (2, false),
+            ApiKey::LIST_OFFSETS | ApiKey::JOIN_GROUP | ApiKey::OFFSET_FOR_LEADER_EPOCH => (2, false),
             ApiKey::FETCH
             | ApiKey::FIND_COORDINATOR
             | ApiKey::HEARTBEAT
@@ -72,16 +65,27 @@ impl Request {
             | ApiKey::SYNC_GROUP
             | ApiKey::DESCRIBE_GROUPS
             | ApiKey::LIST_GROUPS => (1, false),
+            ApiKey::CREATE_TOPICS
+            | ApiKey::DELETE_TOPICS
+            | ApiKey::DELETE_RECORDS
+            | ApiKey::CREATE_PARTITIONS
+            | ApiKey::INIT_PRODUCER_ID
+            | ApiKey::DESCRIBE_CONFIGS
+            | ApiKey::ALTER_CONFIGS
+            | ApiKey::INCREMENTAL_ALTER_CONFIGS
+            | ApiKey::DELETE_GROUPS
+            | ApiKey::ELECT_LEADERS
+            | ApiKey::DESCRIBE_CLUSTER
+            | ApiKey::DESCRIBE_ACLS
+            | ApiKey::CREATE_ACLS
+            | ApiKey::DELETE_ACLS
+            | ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS
+            | ApiKey::ALTER_USER_SCRAM_CREDENTIALS
+            | ApiKey::CONSUMER_GROUP_HEARTBEAT
+            | ApiKey::CONSUMER_GROUP_DESCRIBE => (0, false),
             ApiKey::OFFSET_DELETE => (0, true),
-            // It is told last, or not at all.
-            ApiKey::API_VERSIONS
-            | ApiKey::SASL_HANDSHAKE
-            | ApiKey::SASL_AUTHENTICATE
-            | ApiKey::CREATE_DELEGATION_TOKEN
-            | ApiKey::RENEW_DELEGATION_TOKEN
-            | ApiKey::EXPIRE_DELEGATION_TOKEN
-            | ApiKey::DESCRIBE_DELEGATION_TOKEN => return None,
-            _ => (0, false),
+            // What begins otherwise is not taken for a time.
+            _ => return None,
         };
         if version < since {
             return None;
@@ -94,6 +98,11 @@ impl Request {
         let body = if behind_error { body.get(2..)? } else { body };
         body.first_chunk().map(|time| i32::from_be_bytes(*time))
     }
+}
+
+/// What an answer begins with.
+pub(super) fn correlation_id(answer: &[u8]) -> Option<i32> {
+    answer.first_chunk().map(|id| i32::from_be_bytes(*id))
 }
 
 #[cfg(test)]
@@ -152,7 +161,7 @@ mod tests {
             DeleteTopicsRequest DeleteTopicsResponse from 0,
             DeleteRecordsRequest DeleteRecordsResponse from 0,
             InitProducerIdRequest InitProducerIdResponse from 0,
-            OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse from 0,
+            OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse from 2,
             DescribeAclsRequest DescribeAclsResponse from 0,
             CreateAclsRequest CreateAclsResponse from 0,
             DeleteAclsRequest DeleteAclsResponse from 0,
@@ -177,6 +186,8 @@ mod tests {
         for length in 0..9 {
             assert_eq!(request.throttle_time(&Bytes::from(vec![0; length])), None);
         }
+        let versions = Request { api_key: ApiKey::API_VERSIONS.0, ..request };
+        assert_eq!(versions.throttle_time(&Bytes::from(vec![0; 20])), None, "it does not begin with it");
         let produce = Request { api_key: ApiKey::PRODUCE.0, ..request };
         assert_eq!(produce.throttle_time(&Bytes::from_static(&[255; 40])), None);
     }

@@ -404,18 +404,19 @@ impl Brokers {
             if let Some(time @ 1..) = throttle {
                 broker.throttle.add(i64::from(time));
             }
-            let throttle =
-                throttle.filter(|_| self.tells_throttling).map(|time| (broker.id, broker.address.clone(), time));
+            // The end of it is told too.
+            let is_told =
+                |time: &i32| self.tells_throttling && (self.throttled.swap(*time > 0, Ordering::Relaxed) || *time > 0);
+            let throttle = throttle.filter(is_told).map(|time| {
+                let broker_name = CString::new(broker.address.as_str()).unwrap_or_default();
+                Op::Throttle { broker: broker_name, id: broker.id, time }
+            });
             let seen = (!self.interceptors.requests_unseen()).then(|| (broker.addressed(id), request, rtt));
             Some((throttle, seen))
         });
         let Some(Some((throttle, seen))) = received else { return };
-        if let Some((id, address, time)) = throttle
-            // The end of it is told too.
-            && (time > 0 || self.throttled.load(Ordering::Relaxed))
-        {
-            self.throttled.store(time > 0, Ordering::Relaxed);
-            self.main.push(Op::Throttle { broker: CString::new(address).unwrap_or_default(), id, time });
+        if let Some(throttle) = throttle {
+            self.main.push(throttle);
         }
         if let Some((from, request, rtt)) = seen {
             let exchange = request.exchange(&from, answer.len() + 4);

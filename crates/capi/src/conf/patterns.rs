@@ -17,7 +17,7 @@ pub(super) fn check(list: &str) -> Result<(), String> {
 }
 
 /// The expressions of the list.
-pub(crate) fn split(list: &str) -> impl Iterator<Item = &str> {
+fn split(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').filter(|pattern| !pattern.is_empty())
 }
 

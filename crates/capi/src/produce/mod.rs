@@ -223,13 +223,13 @@ impl ProducerSide {
             if self.in_queue() == 0 {
                 return true;
             }
-            // Where not all is reported, that something is done is no reason for the queue to wake anybody.
-            let in_time = if !self.reports_events && self.reported == Reported::All {
-                kafka.main.wait(deadline)
-            } else if !self.reports_events {
-                self.deliveries.signal.wait(seen, deadline.at_most(10)) || deadline.left().is_some()
-            } else {
+            let in_time = if self.reports_events {
                 self.deliveries.signal.wait(seen, deadline)
+            } else if self.reported == Reported::All {
+                kafka.main.wait(deadline)
+            } else {
+                // That something is done is no reason for the queue to wake anybody here.
+                self.deliveries.signal.wait(seen, deadline.at_most(10)) || deadline.left().is_some()
             };
             if !in_time {
                 return false;

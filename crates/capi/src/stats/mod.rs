@@ -34,10 +34,8 @@ pub(crate) fn start(kafka: &Arc<Kafka>) {
             felice::raw::sleep(due.saturating_duration_since(std::time::Instant::now())).await;
             // Counted from the last time that was due, so that the intervals do not drift.
             due = (due + interval).max(std::time::Instant::now());
-            let Some(kafka) = weak.upgrade() else { return };
-            if kafka.is_ending() {
-                return;
-            }
+            let open = || weak.upgrade().filter(|kafka| !kafka.is_ending());
+            let Some(kafka) = open() else { return };
             let producers = kafka.producer.as_ref().map(|side| side.all()).unwrap_or_default();
             // Nobody's end waits for the answers.
             drop(kafka);
@@ -46,7 +44,7 @@ pub(crate) fn start(kafka: &Arc<Kafka>) {
                 senders.extend(felice::raw::standing(producer).await);
             }
             drop(producers);
-            let Some(kafka) = weak.upgrade() else { return };
+            let Some(kafka) = open() else { return };
             if let Some(json) = Json::new(&document::make(&kafka, &senders).to_string()) {
                 kafka.main.push(Op::Stats(Box::new(json)));
             }

@@ -12,13 +12,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#define CHECK(what)                                                            \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #what);                 \
-            exit(1);                                                           \
-        }                                                                      \
-    } while (0)
+#include "check.h"
 
 static rd_kafka_t *new_handle(rd_kafka_type_t type, const char *const *settings, const char *bootstrap) {
     char errstr[512];

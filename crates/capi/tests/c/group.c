@@ -6,7 +6,8 @@
 #include <time.h>
 #include <librdkafka/rdkafka.h>
 
-#define CHECK(what) do { if (!(what)) { fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); exit(1); } } while (0)
+#include "check.h"
+
 #define MESSAGES 500
 
 static const char *brokers, *topic;

@@ -7,13 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(what)                                                                                                    \
-        do {                                                                                                           \
-                if (!(what)) {                                                                                         \
-                        fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                             \
-                        exit(1);                                                                                       \
-                }                                                                                                      \
-        } while (0)
+#include "check.h"
 
 static const char *brokers, *topic;
 static int64_t last_opaque, reports;
